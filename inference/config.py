@@ -1,0 +1,89 @@
+"""Settings of the inference process: ``HERALD_…`` variables and ``.env``, and the key that callers must present."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inference.errors import StartupError
+from models.home import herald_home
+
+
+class InferenceSettings(BaseSettings):
+    """What the owner can set. Sizes in tokens unless the name says otherwise; 0 means: choose for this machine."""
+
+    model_config = SettingsConfigDict(env_prefix="HERALD_", env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    model: str = Field("qwen2.5-coder-1.5b-instruct", description="Language model that is served.")
+    embedding_model: str = Field("all-minilm-l6-v2", description="Embedding model that is served.")
+    inference_port: int = Field(8001, ge=0, le=65535, description="Port of the inference process on loopback.")
+    inference_key: SecretStr | None = Field(
+        None, description="Key that callers present; made at first start when unset."
+    )
+    inference_backend: Literal["llama_cpp", "fake"] = Field(
+        "llama_cpp", description="What computes; fake is for tests."
+    )
+    inference_threads: int = Field(0, ge=0, le=512, description="Threads that decode; 0 is one for each physical core.")
+    inference_context: int = Field(8192, ge=256, description="Most tokens of one request, prompt and answer together.")
+    inference_max_sequences: int = Field(32, ge=1, le=128, description="Requests that are decoded together.")
+    inference_queue: int = Field(64, ge=0, description="Requests that may wait for their turn before callers get 429.")
+    inference_queue_timeout_s: float = Field(120.0, gt=0, description="Longest wait for a turn, in seconds.")
+    inference_max_body_mb: int = Field(8, ge=1, le=512, description="Largest request body, in MiB.")
+
+
+def physical_cores() -> int:
+    """Physical cores that this process may use; hyper-threads share the vector units, so they do not count."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    cores = set()
+    for cpu in usable:
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            cores.add(siblings.read_text().strip())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, len(cores))
+
+
+def inference_key(settings: InferenceSettings, home: Path | None = None) -> str:
+    """The key that callers must present: the setting, or ``keys/inference.key`` in the data home, made on first need.
+
+    The file appears complete, by a hard link that only one process can make, so all processes agree on one key.
+    Raises: StartupError.
+    """
+    if settings.inference_key is not None:
+        return settings.inference_key.get_secret_value()
+    path = (home or herald_home()) / "keys" / "inference.key"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create_key(path)
+        key = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise StartupError(
+            f"The key file {path} cannot be used: {error.strerror or error}. Check that the user who runs Herald owns "
+            "the data folder and that the disk is not full."
+        ) from error
+    if not key:
+        raise StartupError(f"The key file {path} is empty. Restore it from a backup, or delete it to get a new key.")
+    return key
+
+
+def _create_key(path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return  # another process made it a moment ago; its key counts
+    finally:
+        partial.unlink()

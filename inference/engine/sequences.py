@@ -1,0 +1,162 @@
+"""One request inside the engine: its tokens, how far they are computed, and how its output becomes deltas."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from inference.backends.base import Logits
+from inference.engine.base import Delta, FinishReason, Sampling, TokenLogprob, Usage
+from inference.engine.constraint import ConstraintState
+from inference.engine.detokenizer import Detokenizer
+from inference.engine.sampler import Sample, Sampler
+from inference.engine.slots import Slot
+from inference.errors import InferenceError
+
+Sink = Callable[[Delta | InferenceError], None]
+
+
+@dataclass(slots=True)
+class SequenceTimes:
+    """Monotonic seconds of a request's milestones; 0 is not yet."""
+
+    submitted_at_s: float = field(default_factory=time.monotonic)
+    admitted_at_s: float = 0.0
+    first_token_at_s: float = 0.0
+
+
+class Sequence:
+    """A prompt that grows by sampled and forced tokens until it is finished.
+
+    ``tokens[:computed]`` is in the slot's cells. A preempted sequence loses its slot and keeps everything else, so it
+    goes on exactly where it was once its tokens are computed again.
+    """
+
+    def __init__(
+        self,
+        *,
+        request_id: str,
+        prompt_tokens: list[int],
+        max_new_tokens: int,
+        sampling: Sampling,
+        stop_tokens: frozenset[int],
+        detokenizer: Detokenizer,
+        token_bytes: list[bytes],
+        sink: Sink,
+        constraint: ConstraintState | None = None,
+        is_background: bool = False,
+    ) -> None:
+        self.request_id = request_id
+        self.is_background = is_background
+        self.tokens = list(prompt_tokens)
+        self.prompt_length = len(prompt_tokens)
+        self.max_length = len(prompt_tokens) + max_new_tokens
+        self.computed = 0
+        self.slot: Slot | None = None
+        self.cached_tokens = 0
+        self.times = SequenceTimes()
+        self.finish_reason: FinishReason | None = None
+        self.is_aborted = False
+        self.is_failed = False
+        self._wants_logprobs = sampling.logprobs is not None
+        self._sampler = Sampler(sampling, prompt_tokens)
+        self._stop_tokens = stop_tokens
+        self._detokenizer = detokenizer
+        self._token_bytes = token_bytes
+        self._constraint = constraint
+        self._text: list[str] = []
+        self._forced_tokens = 0
+        self._sink = sink
+
+    @property
+    def pending(self) -> int:
+        """Tokens that must be computed before the next one can be sampled."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def is_prefilling(self) -> bool:
+        """Whether more than the newest token is missing, counting what a preemption lost."""
+        return self.computed < self.prompt_length
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will be generated."""
+        return self.finish_reason is not None
+
+    def advance(self, logits: Logits) -> None:
+        """Sample the next token from a row of logits (overwritten), with whatever the constraint forces after it.
+
+        Raises: ConstraintFailed, ValueError (logits that are not numbers).
+        """
+        allowed = self._constraint.allowed() if self._constraint is not None else None
+        sample = self._sampler.choose(logits, allowed)
+        if sample.token in self._stop_tokens:
+            self._finish("stop")
+            return
+        if self._constraint is not None:
+            self._constraint.accept(sample.token)
+        self._append(sample)
+        if not self.is_finished:
+            self.jump_forward()
+
+    def jump_forward(self) -> None:
+        """Append what the constraint forces, without a model step; ends the output when nothing more is permitted."""
+        if self._constraint is None:
+            return
+        # Forced tokens have no distribution to report, so with logprobs every token is sampled.
+        forced = [] if self._wants_logprobs else self._constraint.forced()
+        for token in forced:
+            self._forced_tokens += 1
+            self._append(Sample(token))
+            if self.is_finished:
+                return
+        if self._constraint.is_complete:
+            self._finish("stop")
+
+    def fail(self, error: InferenceError) -> None:
+        """End the request with an error instead of a result."""
+        self.finish_reason = "stop"
+        self.is_failed = True
+        self._sink(error)
+
+    def _append(self, sample: Sample) -> None:
+        self.tokens.append(sample.token)
+        if not self.times.first_token_at_s:
+            self.times.first_token_at_s = time.monotonic()
+        self._sampler.note(sample.token)
+        text = self._detokenizer.push(sample.token)
+        logprobs = (self._logprob(sample),) if self._wants_logprobs else ()
+        if text or logprobs:
+            self._text.append(text)
+            self._sink(Delta(text, logprobs))
+        if self._detokenizer.is_stopped:
+            self._finish("stop")
+        elif len(self.tokens) >= self.max_length:
+            is_whole = self._constraint is not None and self._constraint.is_complete
+            self._finish("stop" if is_whole else "length")
+
+    def _finish(self, reason: FinishReason) -> None:
+        text = self._detokenizer.flush()
+        self._text.append(text)
+        if self._constraint is not None and reason == "stop":
+            self._constraint.validate("".join(self._text))
+        self.finish_reason = reason
+        self._sink(Delta(text, (), reason, self.usage()))
+
+    def _logprob(self, sample: Sample) -> TokenLogprob:
+        top = tuple((self._token_bytes[token], logprob) for token, logprob in sample.top)
+        return TokenLogprob(self._token_bytes[sample.token], sample.logprob, top)
+
+    def usage(self) -> Usage:
+        """What the request has taken so far."""
+        now_s, times = time.monotonic(), self.times
+        return Usage(
+            prompt_tokens=self.prompt_length,
+            completion_tokens=len(self.tokens) - self.prompt_length,
+            cached_tokens=self.cached_tokens,
+            forced_tokens=self._forced_tokens,
+            queue_s=max(0.0, times.admitted_at_s - times.submitted_at_s),
+            ttft_s=max(0.0, times.first_token_at_s - times.submitted_at_s),
+            total_s=now_s - times.submitted_at_s,
+        )

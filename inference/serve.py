@@ -1,0 +1,169 @@
+"""The composition root of the inference process: settings, files, memory, models, server."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from inference.backends.base import Backend
+from inference.batch.lines import BatchLimits
+from inference.config import InferenceSettings, inference_key, physical_cores
+from inference.embedder import Embedder
+from inference.engine.local import LocalEngine
+from inference.errors import StartupError
+from inference.memory import GIB, available_bytes, plan_memory
+from inference.server.app import create_app
+from inference.server.batch_lines import open_batches
+from inference.server.state import BatchState
+from models.catalog import Kind, load_catalog
+from models.errors import ModelError
+from models.fetch import locate
+from models.home import herald_home
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+CACHE_SLOTS = 16
+
+
+def main() -> int:
+    """Run until stopped; the exit status is 1 with one clear line when the server cannot start."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s inference %(levelname)s %(message)s")
+    for noisy in ("httpx", "httpcore", "sentence_transformers", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        settings = InferenceSettings()
+        return serve(settings)
+    except StartupError as error:
+        print(f"inference cannot start: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except ValueError as error:
+        print(f"inference cannot start: a setting is wrong: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def serve(settings: InferenceSettings) -> int:
+    """Load and serve. Raises: StartupError for all that is known to be wrong before the first request."""
+    listener = bind(settings.inference_port)
+    key = inference_key(settings)
+    load = backend_loader(settings)
+    engine = LocalEngine(settings, load)
+    embedder = make_embedder(settings)
+    failures: list[str] = []
+
+    async def start() -> None:
+        try:
+            await engine.start()
+            await embedder.load()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if not isinstance(error, StartupError):
+                log.exception("The model could not be loaded")
+            failures.append(str(error))
+            server.should_exit = True
+            return
+        log.info("ready: %s and %s", settings.model, embedder.name)
+
+    max_body_bytes = settings.inference_max_body_mb * (1 << 20)
+    batch = make_batches(settings, engine, embedder)
+    app = create_app(engine, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on", server_header=False
+    )
+    server = uvicorn.Server(config)
+    log.info("listening on http://%s:%d, loading %s", HOST, listener.getsockname()[1], settings.model)
+    server.run(sockets=[listener])
+    if failures:
+        raise StartupError(failures[0])
+    return 0
+
+
+def bind(port: int) -> socket.socket:
+    """A listening socket on loopback; port 0 takes a free one. Raises: StartupError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+        raise StartupError(
+            f"Port {port} on {HOST} cannot be opened: {reason}. Stop that program, or set HERALD_INFERENCE_PORT."
+        ) from error
+    return listener
+
+
+def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
+    """What will load the model, after everything that can be checked before was checked. Raises: StartupError."""
+    if settings.inference_backend == "fake":
+        from inference.backends.fake import FakeBackend
+
+        return lambda: FakeBackend(context_tokens=settings.inference_context, model=settings.model)
+    path = locate_model(settings.model, Kind.CHAT)
+    from inference.backends.llama_cpp import LlamaCppBackend, LoadOptions, read_shape
+
+    shape = read_shape(path)
+    context_tokens = min(settings.inference_context, shape.trained_context)
+    plan = plan_memory(
+        model=settings.model,
+        weights_bytes=shape.weights_bytes,
+        cell_bytes=shape.cell_bytes,
+        context_tokens=context_tokens,
+        max_sequences=settings.inference_max_sequences,
+        free_bytes=available_bytes(),
+    )
+    log.info("%s takes about %.1f GiB, %d tokens of cache", settings.model, plan.needed_bytes / GIB, plan.cell_count)
+    options = LoadOptions(
+        path=path,
+        model=settings.model,
+        threads=settings.inference_threads or physical_cores(),
+        context_tokens=context_tokens,
+        cell_count=plan.cell_count,
+        slot_count=settings.inference_max_sequences + CACHE_SLOTS,
+        max_sequences=settings.inference_max_sequences,
+    )
+    return lambda: LlamaCppBackend(options)
+
+
+def locate_model(name: str, kind: Kind) -> Path:
+    """The verified files of a model of the right kind. Raises: StartupError."""
+    try:
+        model = load_catalog().get(name)
+        if model.kind is not kind:
+            raise StartupError(f"{name} is not a {kind} model. See herald models list.")
+        return locate(model)
+    except ModelError as error:
+        raise StartupError(str(error)) from error
+
+
+def make_batches(settings: InferenceSettings, engine: LocalEngine, embedder: Embedder) -> BatchState:
+    """Offline generation, kept in the data home. Raises: StartupError."""
+    folder = herald_home() / "batches"
+    limits = BatchLimits(line_bytes=settings.inference_max_body_mb * (1 << 20))
+    try:
+        # One more than run together, so that a place that falls free is taken in the same step.
+        return open_batches(folder, engine, embedder, concurrency=settings.inference_max_sequences, limits=limits)
+    except OSError as error:
+        raise StartupError(
+            f"The folder {folder} cannot be used: {error.strerror or error}. Check that the user who runs Herald owns "
+            "it and that the disk is not full."
+        ) from error
+
+
+def make_embedder(settings: InferenceSettings) -> Embedder:
+    """The embedding model, or one that says why there is none: chat works without it."""
+    try:
+        path = locate_model(settings.embedding_model, Kind.EMBEDDING)
+    except StartupError as error:
+        log.warning("%s", error)
+        return Embedder(settings.embedding_model, None, problem=str(error))
+    return Embedder(settings.embedding_model, path, threads=max(1, physical_cores() // 2))
