@@ -1,0 +1,1 @@
+"""Action types: what the box can be asked to do, one module each. ``registry`` lists them."""

@@ -1,0 +1,154 @@
+"""The port between a proposal and its execution: what an action type declares and what its executor is given.
+
+The params class of an action type is the only copy of its schema: the language model is constrained to it, the API
+documents it, the approval shows it and the executor validates it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from automation.errors import ActionError
+
+__all__ = [
+    "Account",
+    "ActionContext",
+    "ActionError",
+    "ActionResult",
+    "ActionType",
+    "Credential",
+    "Evidence",
+    "Params",
+    "PreviewLine",
+    "Risk",
+]
+
+
+class Params(BaseModel):
+    """Base of every action's params: unknown keys are refused, values are immutable once validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+P = TypeVar("P", bound=Params)
+
+
+class Risk(StrEnum):
+    """What an action can change in the world."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewLine:
+    """One line of the card that a person approves.
+
+    ``problem`` says why the action cannot run as it stands (an over-long text, a missing account); a card with a
+    problem cannot be approved, only edited or rejected.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One piece of proof: a file in the action's evidence folder (``kind`` screenshot or text) or a final URL."""
+
+    kind: str
+    label: str
+    filename: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An account's login, decrypted for one run only. Its repr never shows the secret."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The platform account that an action acts as. ``base_url`` is the site's origin (its own test site in tests)."""
+
+    platform: str
+    handle: str
+    base_url: str
+
+
+@dataclass(slots=True)
+class ActionContext:
+    """Everything that one execution may touch.
+
+    Attributes:
+        action_id: the stored action's id; names its evidence folder.
+        evidence_dir: an existing, empty folder; the executor writes its proof here.
+        allow_private_addresses: whether loopback and private addresses may be reached.
+        timeout_s: the whole execution's budget in seconds.
+        progress: called with a short present-tense phrase ("opening the page") that the user sees.
+        before_irreversible: called immediately before the step that cannot be taken back (the submit click).
+            It commits that fact; when it raises, the executor must not go on. Retries are allowed only before it.
+        account, credential: of a ``post_social`` action, else None.
+        load_session, save_session: the browser's storage state of the account (dict or None), kept encrypted.
+    """
+
+    action_id: str
+    evidence_dir: Path
+    allow_private_addresses: bool
+    timeout_s: float
+    progress: Callable[[str], None]
+    before_irreversible: Callable[[], None]
+    account: Account | None = None
+    credential: Credential | None = None
+    load_session: Callable[[], dict[str, Any] | None] = lambda: None
+    save_session: Callable[[dict[str, Any]], None] = lambda _state: None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What an executed action brought back. ``data`` is JSON-able; web text in it is data, never instructions."""
+
+    summary: str
+    data: dict[str, Any]
+    evidence: tuple[Evidence, ...] = ()
+
+
+class ActionType(ABC, Generic[P]):
+    """One kind of action. Stateless: one instance serves every execution."""
+
+    name: ClassVar[str]
+    """The wire name, ``verb_noun``."""
+    title: ClassVar[str]
+    """What the card says at its head: "Post on a social network"."""
+    description: ClassVar[str]
+    """One sentence for the language model: when to propose it."""
+    risk: ClassVar[Risk]
+    params_class: type[P]
+
+    @abstractmethod
+    def preview(self, params: P, accounts: tuple[Account, ...]) -> tuple[PreviewLine, ...]:
+        """Say exactly what would run, for the card; ``accounts`` are those the box is connected to."""
+
+    def account_for(self, params: P, accounts: tuple[Account, ...]) -> Account | None:
+        """The account that these params act as, or None when the type needs none or there is none."""
+        return None
+
+    @abstractmethod
+    def execute(self, params: P, context: ActionContext) -> ActionResult:
+        """Run exactly these params.
+
+        Raises: ActionError, with what failed, the actual against the allowed, and the next step; its ``retryable``
+            is True only when nothing irreversible had begun.
+        """

@@ -1,0 +1,94 @@
+"""Carrying out one approved action: attempts, the point of no return, and errors that a person can use.
+
+Knows no application and no database; the worker hands it a context.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from automation.actions.base import ActionContext, ActionError, ActionResult, ActionType, Params
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+BACKOFF_S = (1.0, 4.0)
+_MIN_ATTEMPT_S = 8.0
+
+
+class Interrupted(Exception):
+    """The execution must end at once: the worker stops, or another worker holds the action. Raised by callbacks."""
+
+
+def run(
+    action: ActionType[Any],
+    params: Params,
+    context: ActionContext,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> ActionResult:
+    """Execute ``params``; try again after a retryable error, but never once something irreversible has begun.
+
+    All attempts share ``context.timeout_s``. Files of an attempt that failed and is repeated are removed.
+
+    Raises: ActionError (never another exception of the executor's own); Interrupted.
+    """
+    deadline = time.monotonic() + context.timeout_s
+    begun = False
+
+    def before_irreversible() -> None:
+        nonlocal begun
+        context.before_irreversible()
+        begun = True
+
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        left = max(1.0, deadline - time.monotonic())
+        try:
+            return action.execute(
+                params, dataclasses.replace(context, before_irreversible=before_irreversible, timeout_s=left)
+            )
+        except Interrupted:
+            raise
+        except Exception as caught:
+            error = _presentable(caught, action, context)
+            if begun:
+                error.retryable = False
+                raise error from caught
+            wait = BACKOFF_S[min(attempt, len(BACKOFF_S)) - 1]
+            can_wait = deadline - time.monotonic() - wait > _MIN_ATTEMPT_S
+            if not error.retryable or attempt == MAX_ATTEMPTS or not can_wait:
+                raise error from caught
+            log.info("attempt %d of action %s failed (%s), trying again", attempt, context.action_id, error.code)
+            context.progress(f"Trying again ({attempt + 1} of {MAX_ATTEMPTS}): {error.message}")
+            pause(wait)
+            _clear(context)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _presentable(caught: Exception, action: ActionType[Any], context: ActionContext) -> ActionError:
+    """An error for the user's eyes: whatever it is, it says what failed, and never shows a password."""
+    if isinstance(caught, ActionError):
+        error = caught
+    else:
+        log.error("action %s failed unexpectedly", context.action_id, exc_info=caught)
+        error = ActionError(
+            f"“{action.title}” failed unexpectedly ({type(caught).__name__}).",
+            code="internal_error",
+            hint="The worker's log has the details.",
+        )
+    if context.credential is not None:
+        for secret in (context.credential.password,):
+            if secret and (secret in error.message or secret in error.hint):
+                error.message = error.message.replace(secret, "[redacted]")
+                error.hint = error.hint.replace(secret, "[redacted]")
+    return error
+
+
+def _clear(context: ActionContext) -> None:
+    for file in context.evidence_dir.iterdir():
+        if file.is_file():
+            file.unlink()

@@ -1,0 +1,1 @@
+"""Forms of web pages: finding their fields as a person would, filling them, submitting, and reading the answer."""
