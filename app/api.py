@@ -1,0 +1,33 @@
+"""The list of routers. Everything but health and sign-in is under ``/api/v1``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from app import health
+from app.accounts import routes as accounts
+from app.actions import routes as actions
+from app.audit import routes as audit
+from app.auth import routes as auth
+from app.chat import routes as chat
+from app.conversations import routes as conversations
+from app.memory import routes as memory
+
+PREFIX = "/api/v1"
+DOMAINS: tuple[APIRouter, ...] = (
+    health.router,
+    chat.router,
+    actions.router,
+    conversations.router,
+    memory.router,
+    accounts.router,
+    audit.router,
+)
+
+
+def add_routes(app: FastAPI) -> None:
+    """Put every route into the app."""
+    for router in DOMAINS:
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(health.router, include_in_schema=False)
+    app.include_router(auth.router)

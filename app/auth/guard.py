@@ -1,0 +1,161 @@
+"""The gate in front of every route, page and file: host, key or session, and the origin of what changes state.
+
+It is a middleware rather than a dependency so that a route that somebody forgets to protect is protected.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import quote, urlsplit
+
+from anyio import to_thread
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.auth.limiter import FailureLimiter
+from app.auth.service import COOKIE, AuthService
+from app.error_responses import error_response
+from app.errors import AppError, Forbidden, InvalidInput, NotAuthenticated, TooManyRequests
+from app.settings import Settings
+
+OPEN_PATHS = frozenset(
+    {"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz", "/signin", "/favicon.ico", "/robots.txt"}
+)
+HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ACTOR_PROGRAM = "program with the API key"
+ACTOR_NOBODY = ""
+ACTOR_OWNER = "owner in the browser"
+
+
+class Guard:
+    """ASGI middleware. Sets ``scope["state"]["actor"]`` to who is asking, for the audit log."""
+
+    def __init__(self, app: ASGIApp, auth: AuthService, settings: Settings) -> None:
+        self._app = app
+        self._auth = auth
+        self._hosts = settings.host_names
+        self._limiter = FailureLimiter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through or answer it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        try:
+            self._check_host(connection)
+            actor = await self._actor_of(connection)
+        except AppError as error:
+            await self._refuse(error, connection, scope, receive, send)
+            return
+        scope.setdefault("state", {})["actor"] = actor
+        await self._app(scope, receive, send)
+
+    def _check_host(self, connection: HTTPConnection) -> None:
+        """A page whose name was rebound to this machine sends its own name as Host; refuse all but ours."""
+        if not self._hosts or connection.scope["path"] in HEALTH_PATHS:
+            return
+        host = _without_port(connection.headers.get("host", "")).lower()
+        if host not in self._hosts and not _is_own_address(host, connection):
+            raise InvalidInput(
+                f"This app is not served under the host name {host[:200]!r}.",
+                hint=f"Use one of {', '.join(dict.fromkeys(self._hosts))}, or add the name to HERALD_ALLOWED_HOSTS.",
+                code="host_not_allowed",
+            )
+
+    async def _actor_of(self, connection: HTTPConnection) -> str:
+        if connection.scope["path"] in OPEN_PATHS:
+            return ACTOR_NOBODY
+        authorization = connection.headers.get("authorization")
+        if authorization is not None:
+            return self._program(authorization, connection)
+        cookie = connection.cookies.get(COOKIE, "")
+        is_valid: bool = bool(cookie) and await to_thread.run_sync(self._auth.is_session_valid, cookie)
+        if is_valid:
+            _check_same_origin(connection)
+            return ACTOR_OWNER
+        raise NotAuthenticated(
+            "The session has ended or its cookie is not valid." if cookie else "No key and no session came with this.",
+            hint="Programs send `Authorization: Bearer KEY`; a browser signs in with the link of `herald signin`.",
+        )
+
+    def _program(self, authorization: str, connection: HTTPConnection) -> str:
+        client = connection.client.host if connection.client else "?"
+        wait_s = self._limiter.retry_after_s(client)
+        if wait_s and not _is_loopback(client):
+            raise _too_many(wait_s)
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() == "bearer" and self._auth.is_key_valid(key.strip()):
+            return ACTOR_PROGRAM
+        self._limiter.add_failure(client)
+        if wait_s:  # from this machine a right key still passes: one confused script must not lock its owner out
+            raise _too_many(wait_s)
+        raise NotAuthenticated(
+            "The key is wrong." if scheme.lower() == "bearer" else "The Authorization header is not `Bearer KEY`.",
+            hint="The key is HERALD_API_KEY, or else in keys/api.key of the data folder.",
+        )
+
+    async def _refuse(
+        self, error: AppError, connection: HTTPConnection, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4401, "reason": error.code})
+            return
+        response: Response
+        path = scope["path"]
+        wants_page = "text/html" in connection.headers.get("accept", "") and scope["method"] in {"GET", "HEAD"}
+        if isinstance(error, NotAuthenticated) and wants_page and not path.startswith("/api/"):
+            target = f"/signin?next={quote(path)}" if path not in {"", "/"} else "/signin"
+            response = RedirectResponse(target, status_code=303)
+        else:
+            response = error_response(error)
+        await response(scope, receive, send)
+
+
+def _check_same_origin(connection: HTTPConnection) -> None:
+    """Refuse what another site makes a signed-in browser send. Source: Fetch Metadata, RFC 6454."""
+    if connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS:
+        return
+    site = connection.headers.get("sec-fetch-site")
+    origin = connection.headers.get("origin")
+    if site in {"same-origin", "none"}:
+        return
+    if site is None and (origin is None or urlsplit(origin).netloc == connection.headers.get("host", "")):
+        return  # browsers always send Origin with what changes state: without both it is a program that has the cookie
+    raise Forbidden(
+        f"A change by a signed-in browser must come from Herald's own pages; this one came from {origin or site!r}.",
+        hint="Programs send `Authorization: Bearer KEY` instead of the cookie.",
+        code="cross_site",
+    )
+
+
+def _too_many(wait_s: int) -> TooManyRequests:
+    return TooManyRequests(
+        f"Too many wrong keys came from this address; the next attempt is possible in {wait_s} s.",
+        hint="The key is HERALD_API_KEY, or else in keys/api.key of the data folder.",
+        code="too_many_failures",
+    )
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.rpartition(":")[0] if ":" in host else host
+
+
+def _is_own_address(host: str, connection: HTTPConnection) -> bool:
+    """Whether the host is the bare address that was connected to: that cannot be a rebound name."""
+    server = connection.scope.get("server") or ("", 0)
+    try:
+        return ipaddress.ip_address(host.strip("[]")) == ipaddress.ip_address(server[0])
+    except ValueError:
+        return False
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

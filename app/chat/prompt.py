@@ -1,0 +1,121 @@
+"""Builds the messages of a turn. What every turn shares comes first, so that the engine's prefix cache holds it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from app.chat.spans import addresses
+from app.llm import Message
+from automation.actions.registry import ACTION_TYPES
+
+HISTORY_MESSAGES = 8
+HISTORY_CHARS = 3_000
+WITHHELD = "(An answer from a document or a page; its text is left out here.)"
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """An earlier message of the conversation.
+
+    ``is_tainted``: its text was made from documents or web pages, so a prompt that may choose an action never sees it.
+    """
+
+    role: str
+    content: str
+    action: dict[str, Any] | None = None
+    is_tainted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A passage that may be used in an answer, and where it comes from."""
+
+    source: str
+    text: str
+
+
+def decision_messages(history: Sequence[PastMessage], message: str) -> list[Message]:
+    """The prompt that may choose an action: no text of documents or pages stands in it."""
+    return [*_prefix(), *_past(history, hides_tainted=True), {"role": "user", "content": _hinted(message)}]
+
+
+def answer_messages(
+    history: Sequence[PastMessage], message: str, notes: Sequence[Note], *, writes: bool = False
+) -> list[Message]:
+    """The prompt of an answer from notes; it must be used with a schema that cannot choose an action type.
+
+    Args:
+        writes: the action is settled and its text is to be written with the notes.
+    """
+    return [
+        *_prefix(),
+        *_past(history, hides_tainted=False),
+        {"role": "user", "content": _with_notes("write.md" if writes else "answer.md", notes, message)},
+    ]
+
+
+def page_messages(question: str, notes: Sequence[Note]) -> list[Message]:
+    """The prompt that answers a question from a page that was read; no conversation and no action in it."""
+    return [
+        {"role": "system", "content": _text("page_system.md")},
+        {"role": "user", "content": _with_notes("page.md", notes, question)},
+    ]
+
+
+def turn_json(reply: str, action: dict[str, Any] | None) -> str:
+    """A turn as the model writes it, for the examples and the history."""
+    return json.dumps({"action": action, "reply": reply}, ensure_ascii=False)
+
+
+def _hinted(message: str) -> str:
+    """The message, with a word on what the addresses in it may be good for: without it, a small model tends to talk
+    about a page that it has not read."""
+    found = addresses(message)
+    return f"{message}\n(You have not read {', '.join(found)} yet.)" if found else message
+
+
+def _with_notes(template: str, notes: Sequence[Note], message: str) -> str:
+    listed = "\n\n".join(f"[{note.source}]\n{note.text}" for note in notes)
+    # One pass, so that a note that contains "{message}" is not filled in.
+    values = {"{notes}": listed or "(none)", "{message}": message}
+    return re.sub(r"\{notes\}|\{message\}", lambda match: values[match.group()], _text(template))
+
+
+def _past(history: Sequence[PastMessage], *, hides_tainted: bool) -> list[Message]:
+    """The newest messages that fit, oldest first."""
+    kept: list[Message] = []
+    left = HISTORY_CHARS
+    for past in reversed(history[-HISTORY_MESSAGES:]):
+        content = past.content
+        if past.role == "assistant":
+            is_hidden = past.is_tainted and hides_tainted
+            content = turn_json(WITHHELD, None) if is_hidden else turn_json(past.content, past.action)
+        left -= len(content)
+        if left < 0:
+            break
+        kept.append({"role": past.role, "content": content})
+    return kept[::-1]
+
+
+@cache
+def _prefix() -> tuple[Message, ...]:
+    listed = "\n".join(f"- {t.name}: {t.description}" for t in ACTION_TYPES.values())
+    platforms = "You can publish on X (Twitter) only; say so when another network is asked for."
+    system = _text("system.md").replace("{action_types}", listed).replace("{platforms}", platforms)
+    messages: list[Message] = [{"role": "system", "content": system}]
+    for line in _text("examples.jsonl").splitlines():
+        example = json.loads(line)
+        messages.append({"role": "user", "content": _hinted(example["user"])})
+        messages.append({"role": "assistant", "content": turn_json(example["reply"], example["action"])})
+    return tuple(messages)
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files("app.chat.prompts").joinpath(name).read_text(encoding="utf-8").strip()

@@ -1,0 +1,335 @@
+"""One turn: a message in, the model's constrained turn out, a proposal stored that waits for its approval."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from app.accounts.service import AccountService
+from app.actions.records import Action
+from app.actions.service import ActionService
+from app.chat import prompt
+from app.chat.contract import Offer, PartialTurn, Proposal, Turn, parse_turn, turn_schema
+from app.chat.events import Answer, Delta, Event, Failure, Progress
+from app.chat.offers import is_dictated, literal, offers_for, refused_addresses
+from app.chat.prompt import Note, PastMessage
+from app.chat.spans import topic_of
+from app.conversations.service import ConversationService, StoredMessage
+from app.db.engine import Database
+from app.errors import AppError, Conflict
+from app.llm import ConstraintFailed, LlmClient, Message, Sampling
+from app.memory.records import Passage
+from app.memory.service import MemoryService
+from app.text import checked_text
+
+log = structlog.get_logger(__name__)
+
+MAX_MESSAGE_CHARS = 8_000
+NOTES_CHARS = 3_600  # about 900 tokens: some seconds of prompt on two cores
+SAMPLING = Sampling(max_tokens=1_200)
+ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
+
+
+@dataclass(slots=True)
+class _Request:
+    """One turn under way."""
+
+    conversation_id: str
+    message: str
+    history: list[PastMessage]
+    said: list[str]
+    passages: list[Passage]
+    emit: Callable[[Event], None]
+
+    def progress(self, text: str) -> None:
+        """Say what is being done."""
+        self.emit(Progress(text, self.conversation_id))
+
+    @property
+    def notes(self) -> list[Note]:
+        return [Note(f"{p.filename}, {p.place}" if p.place else p.filename, p.text) for p in self.passages]
+
+    @property
+    def is_tainted(self) -> bool:
+        """Whether documents or pages have something to say to this turn."""
+        return bool(self.passages) or any(past.is_tainted for past in self.history)
+
+
+class ChatService:
+    """Turns of the conversations. Thread-safe; one turn at a time in a conversation."""
+
+    def __init__(
+        self,
+        database: Database,
+        conversations: ConversationService,
+        actions: ActionService,
+        accounts: AccountService,
+        memory: MemoryService,
+        llm: LlmClient,
+    ) -> None:
+        self._database = database
+        self._conversations = conversations
+        self._actions = actions
+        self._accounts = accounts
+        self._memory = memory
+        self._llm = llm
+        self._busy: set[str] = set()
+        self._busy_lock = threading.Lock()
+
+    def turn(self, message: str, conversation_id: str | None = None, *, actor: str) -> Answer:
+        """Run one turn to its end.
+
+        Raises: InvalidInput, NotFound, Conflict (a turn is under way), and the errors of ``app.llm``.
+        """
+        for event in self.stream(message, conversation_id, actor=actor):
+            if isinstance(event, Failure):
+                raise event.error
+            if isinstance(event, Answer):
+                return event
+        raise AssertionError("a turn ends in an answer or a failure")
+
+    def stream(self, message: str, conversation_id: str | None = None, *, actor: str) -> Iterator[Event]:
+        """Start one turn and report on it; the last event is an Answer or a Failure.
+
+        The turn runs in a thread of its own: a caller who goes away finds the answer in the conversation.
+
+        Raises: InvalidInput, NotFound, Conflict before anything is accepted.
+        """
+        text = checked_text(message, "The message", MAX_MESSAGE_CHARS)
+        kept_id = self._accept(text, conversation_id)
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        threading.Thread(
+            target=self._run, args=(kept_id, text, actor, events.put), name=f"turn-{kept_id}", daemon=True
+        ).start()
+        return _until_end(events)
+
+    def warm_up(self, is_stopping: threading.Event) -> None:
+        """Wait for inference and let it read the prompt that all turns share, so that the first is not slower."""
+        while not is_stopping.wait(1.0):
+            if self._llm.status()["status"] != "ready":
+                continue
+            try:
+                schema = turn_schema(offers_for(["Hi!"], ()))
+                for _ in self._llm.stream(prompt.decision_messages([], "Hi!"), schema, Sampling(max_tokens=1)):
+                    pass
+            except AppError as error:
+                log.info("warm_up_failed", code=error.code, error=error.message)
+            return
+
+    def _accept(self, text: str, conversation_id: str | None) -> str:
+        """Store the message and claim its conversation. A message whose turn failed is not stored twice."""
+        if conversation_id is None:
+            with self._database.write() as session:
+                conversation_id = self._conversations.create_in(session, text).id
+                self._conversations.append_in(session, conversation_id, "user", text)
+            self._claim(conversation_id)
+            return conversation_id
+        self._conversations.get(conversation_id)
+        self._claim(conversation_id)
+        try:
+            last = self._conversations.messages(conversation_id, 1)
+            if not (last and last[-1].role == "user" and last[-1].content == text):
+                self._conversations.append(conversation_id, "user", text)
+        except BaseException:
+            self._busy.discard(conversation_id)
+            raise
+        return conversation_id
+
+    def _claim(self, conversation_id: str) -> None:
+        with self._busy_lock:
+            if conversation_id in self._busy:
+                raise Conflict(
+                    "An answer in this conversation is still being written.",
+                    hint="Wait for it, or begin another conversation.",
+                    code="turn_in_progress",
+                )
+            self._busy.add(conversation_id)
+
+    def _run(self, conversation_id: str, text: str, actor: str, emit: Callable[[Event], None]) -> None:
+        try:
+            emit(self._answered(conversation_id, text, actor, emit))
+        except AppError as error:
+            log.warning("turn_failed", conversation_id=conversation_id, code=error.code, error=error.message)
+            emit(Failure(error, conversation_id))
+        except Exception:
+            log.exception("turn_crashed", conversation_id=conversation_id)
+            crash = AppError("The turn failed inside Herald.", hint="Send it again; the app's log says more.")
+            emit(Failure(crash, conversation_id))
+        finally:
+            self._busy.discard(conversation_id)
+
+    def _answered(self, conversation_id: str, text: str, actor: str, emit: Callable[[Event], None]) -> Answer:
+        stored = self._conversations.messages(conversation_id, prompt.HISTORY_MESSAGES + 1)
+        history = self._past(stored[:-1])
+        emit(Progress("Looking into memory", conversation_id))
+        request = _Request(
+            conversation_id=conversation_id,
+            message=text,
+            history=history,
+            said=[past.content for past in history if past.role == "user"] + [text],
+            passages=self._memory.context_for(topic_of(text), NOTES_CHARS),
+            emit=emit,
+        )
+        turn, passages = self._decide(request)
+        return self._keep(request, self._checked(request, turn), passages, actor)
+
+    def _past(self, stored: list[StoredMessage]) -> list[PastMessage]:
+        actions = self._actions.get_many([m.action_id for m in stored if m.action_id])
+        past = []
+        for m in stored:
+            action = actions.get(m.action_id) if m.action_id else None
+            past.append(PastMessage(m.role, m.content, _as_turn(action), is_tainted=m.is_tainted))
+        return past
+
+    def _decide(self, request: _Request) -> tuple[Turn, list[Passage]]:
+        """Choose the action without any document text, then answer or write with it where that is needed."""
+        request.progress("Thinking")
+        with self._database.read() as session:
+            offers = offers_for(request.said, self._accounts.ports(session))
+        draft = PartialTurn(lambda text: request.emit(Delta(text)))
+
+        def needs_documents() -> bool:
+            action = draft.settled_action
+            if action is None:
+                return bool(request.passages)
+            if action.get("type") != "post_social" or not request.is_tainted:
+                return False
+            return not is_dictated(_proposal(action, offers), request.said)
+
+        messages = prompt.decision_messages(request.history, request.message)
+        if not self._generate(messages, turn_schema(offers), draft, stop_when=needs_documents):
+            return parse_turn(draft.text, offers), []
+        action = draft.settled_action
+        request.progress("Reading the documents" if action is None else "Writing with the documents")
+        chosen = [o for o in offers if action is not None and o.action_type.name == action["type"]]
+        return self._with_documents(request, chosen), request.passages
+
+    def _with_documents(self, request: _Request, chosen: list[Offer]) -> Turn:
+        """An answer from the documents, or the chosen type's text written with them: the type itself is settled."""
+        messages = prompt.answer_messages(request.history, request.message, request.notes, writes=bool(chosen))
+        draft = PartialTurn(lambda text: request.emit(Delta(text)))
+        self._generate(messages, turn_schema(chosen, must_act=bool(chosen)), draft)
+        return parse_turn(draft.text, chosen)
+
+    def _generate(
+        self,
+        messages: list[Message],
+        schema: dict[str, Any],
+        draft: PartialTurn,
+        stop_when: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Fill ``draft``; True when ``stop_when`` ended it as soon as the action was settled."""
+        finish_reason, was_settled = None, False
+        pieces = self._llm.stream(messages, schema, SAMPLING)
+        try:
+            for piece in pieces:
+                draft.take(piece.text)
+                if draft.is_settled and not was_settled:
+                    was_settled = True
+                    if stop_when():
+                        return True
+                draft.show()
+                finish_reason = piece.finish_reason or finish_reason
+        finally:
+            pieces.close()  # type: ignore[attr-defined]  # closing it aborts the request
+        if finish_reason == "length":
+            raise ConstraintFailed(
+                f"The model did not finish its turn within {SAMPLING.max_tokens} tokens, so nothing of it was used.",
+                hint="Ask for something shorter.",
+            )
+        return False
+
+    def _checked(self, request: _Request, turn: Turn) -> Turn:
+        """The turn with the user's own wording in its proposal, and a word on addresses that cannot be opened."""
+        action = literal(turn.action, request.said) if turn.action else None
+        reply = ASK_FOR_VALUES if turn.action and not action else turn.reply
+        refused = [] if action else refused_addresses(request.message)
+        return Turn(" ".join([*refused, reply]) if refused else reply, action)
+
+    def _keep(self, request: _Request, turn: Turn, passages: list[Passage], actor: str) -> Answer:
+        """Store the reply and its proposal together."""
+        sources = [_source(p) for p in passages_used(turn, passages)]
+        reply = with_named_sources(turn.reply, sources) if turn.action is None else turn.reply
+        with self._database.write() as session:
+            action = None
+            if turn.action is not None:
+                action = self._actions.propose_in(
+                    session,
+                    turn.action.type,
+                    turn.action.params.model_dump(mode="json"),
+                    actor=f"model for {actor}",
+                    conversation_id=request.conversation_id,
+                )
+            message = self._conversations.append_in(
+                session,
+                request.conversation_id,
+                "assistant",
+                reply,
+                sources=sources,
+                is_tainted=bool(passages),
+                action_id=action.id if action else None,
+            )
+        return Answer(request.conversation_id, message.id, reply, sources, action)
+
+
+def _as_turn(action: Action | None) -> dict[str, Any] | None:
+    """An earlier proposal as the model would have written it."""
+    if action is None:
+        return None
+    return {"type": action.type, "params": {k: v for k, v in action.params.items() if v != ""}}
+
+
+def _proposal(action: dict[str, Any], offers: list[Offer]) -> Proposal:
+    proposal = parse_turn(prompt.turn_json("-", action), offers).action
+    assert proposal is not None, "a turn with an action has a proposal"
+    return proposal
+
+
+def _source(passage: Passage) -> dict[str, Any]:
+    return {
+        "document_id": passage.document_id,
+        "filename": passage.filename,
+        "place": passage.place,
+        "quote": passage.text,
+        "score": passage.score,
+    }
+
+
+def _until_end(events: queue.SimpleQueue[Event]) -> Iterator[Event]:
+    while True:
+        event = events.get()
+        yield event
+        if isinstance(event, Answer | Failure):
+            return
+
+
+def passages_used(turn: Turn, passages: list[Passage]) -> list[Passage]:
+    """The passages that the text was made from: those it shares the most words with, at least the best one."""
+    text = turn.reply
+    if turn.action is not None:
+        text += " " + " ".join(str(v) for v in turn.action.params.model_dump().values())
+    words = _content_words(text)
+    overlaps = [(len(words & _content_words(p.text)), p) for p in passages]
+    most = max((n for n, _ in overlaps), default=0)
+    return [p for n, p in overlaps if n and n >= most / 2] or passages[:1]
+
+
+def _content_words(text: str) -> set[str]:
+    return {w.strip(".,;:!?()\"'“”").casefold() for w in text.split() if len(w) > 3 or any(c.isdigit() for c in w)}
+
+
+def with_named_sources(reply: str, sources: list[dict[str, Any]]) -> str:
+    """The reply with the names of its sources, unless it names them itself."""
+    names = dict.fromkeys(
+        f"{s['filename']} ({s['place']})" if s["place"] else str(s["filename"])
+        for s in sources
+        if str(s["filename"]).casefold() not in reply.casefold()
+    )
+    if not names:
+        return reply
+    return f"{reply}\n\n{'Source' if len(names) == 1 else 'Sources'}: {', '.join(names)}"

@@ -1,0 +1,63 @@
+"""Bringing the database up to date at start, safely when several processes start at once."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.db.engine import Database, DatabaseUnusable, translated_errors
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_thread_lock = threading.Lock()  # alembic keeps its context in a module; flock alone does not part two threads
+
+
+def migrate(database: Database) -> None:
+    """Apply the migrations that are missing, all in one transaction.
+
+    Raises: DatabaseUnusable when a newer Herald made the database; StorageFull, DatabaseBusy.
+    """
+    with _one_at_a_time(database.path), translated_errors():
+        script = ScriptDirectory(str(MIGRATIONS))
+        with database.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            connection.rollback()
+        if current == script.get_current_head():
+            return
+        if current is not None and current not in {r.revision for r in script.walk_revisions()}:
+            raise DatabaseUnusable(
+                f"The database {database.path} was made by a newer Herald (its version {current} is unknown here).",
+                hint="Update Herald, or set HERALD_HOME to another folder.",
+            )
+        log.info("migrating %s from %s to %s", database.path, current or "nothing", script.get_current_head())
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with database.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    lock_path = path.with_name("run") / f"{path.stem}.migrate.lock"
+    try:
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_path.open("w")
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"The data folder {path.parent} cannot be written: {error.strerror or error}.",
+            hint="Set HERALD_HOME to a folder that you may write.",
+        ) from error
+    with _thread_lock, lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,69 @@
+"""The box's own secrets: one file a purpose under ``keys/`` of the data home, made at first need.
+
+Knows nothing of what a key is used for.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from app.errors import AppError
+
+API_KEY = "api.key"
+SESSION_KEY = "session.key"
+VAULT_KEY = "vault.key"
+INFERENCE_KEY = "inference.key"
+
+
+class KeyUnreadable(AppError):
+    """A key file is there but cannot be used."""
+
+    code = "key_unreadable"
+
+
+def _random_key() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def read_or_create_key(home: Path, name: str, make: Callable[[], str] = _random_key) -> str:
+    """The key called ``name``, made by ``make`` (256 random bits) when there is none yet.
+
+    Two processes that start at once agree on one key: the file appears complete, by a hard link that only one can make.
+
+    Raises: KeyUnreadable when the file cannot be read, made, or is empty.
+    """
+    path = home / "keys" / name
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path, make())
+        key = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise KeyUnreadable(
+            f"The key file {path} cannot be used: {error.strerror or error}.",
+            hint="Check that the user who runs Herald owns the data folder and that the disk is not full.",
+        ) from error
+    if not key:
+        raise KeyUnreadable(
+            f"The key file {path} is empty.", hint="Restore it from a backup, or delete it to get a new key."
+        )
+    return key
+
+
+def _create(path: Path, key: str) -> None:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(key + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            return  # another process made it a moment ago; its key counts
+    finally:
+        partial.unlink()

@@ -1,0 +1,184 @@
+"""Every setting of the app and the worker: ``HERALD_…`` environment variables, or ``.env`` in the current directory."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app import keys
+from app.errors import AppError
+from models.home import herald_home
+
+PREFIX = "HERALD_"
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class SettingsInvalid(AppError):
+    """A setting has a value that cannot be used."""
+
+    code = "settings_invalid"
+
+
+class Settings(BaseSettings):
+    """Validated settings. Each field's description is what the documentation says of its variable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        default_factory=herald_home, description="Folder of all data: database, evidence, documents, keys."
+    )
+    host: str = Field("127.0.0.1", description="Address that the app listens on.")
+    port: Port = Field(8000, description="Port that the app listens on.")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Comma-separated host names under which the app may be reached, `*` for all. "
+        "Without it: localhost names when HERALD_HOST is a loopback address, else all.",
+    )
+    inference_port: Port = Field(8001, description="Port of the local inference process.")
+    inference_url: str = Field(
+        "", description="Origin of an inference server elsewhere; replaces HERALD_INFERENCE_PORT."
+    )
+    inference_key: SecretStr | None = Field(
+        None, description="Key of the inference server; made at first start when unset."
+    )
+    api_key: SecretStr | None = Field(None, description="Fixed key for programs; made at first start when unset.")
+    model: str = Field(
+        "qwen2.5-coder-1.5b-instruct", min_length=1, description="Language model that writes and proposes."
+    )
+    embedding_model: str = Field(
+        "all-minilm-l6-v2", min_length=1, description="Model that embeds documents and questions."
+    )
+    allow_private_addresses: bool = Field(
+        False, description="Automation may reach loopback and private addresses (tests, intranets)."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Log lines; `auto` is console on a terminal."
+    )
+    max_upload_mb: Annotated[int, Field(ge=1, le=1_000)] = Field(25, description="Largest document, in MiB.")
+    max_body_mb: Annotated[int, Field(ge=1, le=100)] = Field(
+        4, description="Largest body of any other request, in MiB."
+    )
+    proposal_expires_h: Annotated[float, Field(gt=0, le=8_760)] = Field(
+        24.0, description="Hours after which a proposal that nobody decided expires."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lowercased(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [h.strip().lower() for h in value.split(",") if h.strip()] if isinstance(value, str) else value
+
+    @field_validator("inference_url")
+    @classmethod
+    def _is_origin(cls, value: str) -> str:
+        if value:
+            TypeAdapter(AnyHttpUrl).validate_python(value)
+        return value.rstrip("/").removesuffix("/v1")
+
+    @field_validator("api_key", "inference_key")
+    @classmethod
+    def _is_header_safe(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(33 <= ord(c) <= 126 for c in value.get_secret_value()):
+            raise ValueError("must consist of visible ASCII characters without spaces")
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def inference_origin(self) -> str:
+        """Where inference is, without ``/v1``."""
+        return self.inference_url or f"http://127.0.0.1:{self.inference_port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the app."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """Host names that a request may be addressed to; empty for all."""
+        if self.allowed_hosts:
+            return () if "*" in self.allowed_hosts else tuple(self.allowed_hosts)
+        return ("127.0.0.1", "localhost", "[::1]", self.host.lower()) if self.is_loopback else ()
+
+    @property
+    def public_url(self) -> str:
+        """Where a browser on this machine finds the app."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest document in bytes."""
+        return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest body of a request that carries no document, in bytes."""
+        return self.max_body_mb * 1024 * 1024
+
+    @property
+    def evidence_dir(self) -> Path:
+        """Folder of all actions' evidence."""
+        return self.home / "evidence"
+
+    @property
+    def documents_dir(self) -> Path:
+        """Folder of the stored documents."""
+        return self.home / "documents"
+
+    def api_key_text(self) -> str:
+        """The key that programs present."""
+        return self.api_key.get_secret_value() if self.api_key else keys.read_or_create_key(self.home, keys.API_KEY)
+
+    def inference_key_text(self) -> str:
+        """The key that the inference server wants."""
+        if self.inference_key:
+            return self.inference_key.get_secret_value()
+        return keys.read_or_create_key(self.home, keys.INFERENCE_KEY)
+
+
+def load_settings() -> Settings:
+    """Read the environment and ``.env``.
+
+    Raises: SettingsInvalid, which names each variable, its value (never a key's) and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsInvalid(
+            "; ".join(_problem_text(p) for p in error.errors()),
+            hint="Correct it in the environment or in .env; .env.example lists every setting.",
+        ) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsInvalid(
+            f"The file .env in {Path.cwd()} cannot be read: {error}.", hint="Save it as UTF-8 text, readable to you."
+        ) from None
+
+
+def _problem_text(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "?"
+    is_secret = name.endswith("_key")
+    shown = "" if is_secret else f"{problem['input']!r}: "
+    return f"{PREFIX}{name.upper()} cannot be {shown}{problem['msg'].removeprefix('Value error, ')}"

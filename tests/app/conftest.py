@@ -1,0 +1,59 @@
+"""A real app over a real database in a folder of its own; only embeddings and the wake-up are stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.services import Services, build_services
+from app.settings import Settings
+from tests.app.fakes import FakeEmbedder, Waker
+
+KEY = "test-key-0123456789"
+BASE_URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a box of its own; nothing of the environment reaches it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HERALD_HOME", str(tmp_path / "home"))
+    return Settings(api_key=KEY, inference_port=9, _env_file=None)
+
+
+@pytest.fixture
+def embedder() -> FakeEmbedder:
+    """What memory embeds with."""
+    return FakeEmbedder()
+
+
+@pytest.fixture
+def waker() -> Waker:
+    """What is told about approvals."""
+    return Waker()
+
+
+@pytest.fixture
+def services(settings: Settings, embedder: FakeEmbedder, waker: Waker) -> Iterator[Services]:
+    """The services over a fresh database."""
+    services = build_services(settings, embedder=embedder, wake=waker)
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def anonymous(services: Services) -> TestClient:
+    """A client without key or cookie."""
+    app = create_app(services=services, with_ui=False)
+    return TestClient(app, base_url=BASE_URL, raise_server_exceptions=False, follow_redirects=False)
+
+
+@pytest.fixture
+def client(anonymous: TestClient) -> TestClient:
+    """A client with the API key."""
+    anonymous.headers["Authorization"] = f"Bearer {KEY}"
+    return anonymous
