@@ -1,0 +1,1 @@
+"""Sets up this box: environment, engine build, browser, models, database. Standard library only: it runs first."""
