@@ -17,22 +17,19 @@ from typing import Any
 
 import jsonschema
 import numpy as np
-import referencing
+import regex
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from numpy.typing import NDArray
 from outlines.backends.llguidance import LLGuidanceBackend
-from outlines.types.dsl import CFG, Choice, JsonSchema, Regex, Term
+from outlines.types.dsl import CFG, Choice, Regex, Term
 
 from inference.engine.base import ConstraintKind, ConstraintSpec
+from inference.engine.json_schema import PATTERN_TIMEOUT_S, SchemaValidator, brief, guiding_schema, parse_schema
 from inference.errors import ConstraintFailed, InvalidSchema
 
 MAX_SPEC_BYTES = 256 * 1024
-MAX_SCHEMA_DEPTH = 64
 CACHE_ENTRIES = 128
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
-
-# Natural spacing ({"a": 1, "b": 2}) is what models were trained on, and leaves no room for endless white space.
-JSON_OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class _OutlinesGuidance(LLGuidanceBackend):
@@ -49,8 +46,6 @@ class _OutlinesGuidance(LLGuidanceBackend):
     def grammar_of(self, term: Term) -> str:
         """The llguidance grammar that Outlines makes of a declared term."""
         match term:
-            case JsonSchema():
-                return str(self.get_json_schema_logits_processor(term.schema).grammar)
             case CFG():
                 return str(self.get_cfg_logits_processor(term.definition).grammar)
             case Regex():
@@ -67,7 +62,7 @@ class Program:
 
     spec: ConstraintSpec
     prototype: LLMatcher
-    validator: Any
+    validator: SchemaValidator | None
 
 
 class ConstraintCompiler:
@@ -107,15 +102,15 @@ class ConstraintCompiler:
             raise
         except Exception as error:
             # Whatever goes wrong in either library, the request must not go on without its constraint.
-            raise InvalidSchema(f"The constraint cannot be compiled: {_brief(error)}") from error
+            raise InvalidSchema(f"The constraint cannot be compiled: {brief(error)}") from error
         if matcher.is_error():
-            raise InvalidSchema(f"The constraint cannot be compiled: {_brief(matcher.get_error())}")
+            raise InvalidSchema(f"The constraint cannot be compiled: {_reason(matcher.get_error())}")
         return Program(spec, matcher, validator)
 
-    def _declare(self, spec: ConstraintSpec) -> tuple[Term, Any]:
+    def _declare(self, spec: ConstraintSpec) -> tuple[Term, SchemaValidator | None]:
         if spec.kind is not ConstraintKind.TEXT_OR_CALL:
             return _declare(spec)
-        schema = _parse_schema(spec.text)
+        schema, validator = _schema_of(spec)
 
         def mark(text: str) -> str:
             # A mark that is one token of the vocabulary can only be written as that token.
@@ -123,22 +118,21 @@ class ConstraintCompiler:
 
         # Text may not begin like JSON or a code block either: small models write calls that way when they should use
         # the marks, and such a call would be taken for an answer.
-        guided = json.dumps({**schema, "x-guidance": JSON_OPTIONS}, ensure_ascii=False)
         grammar = (
             "start: text | call\n"
             "text: /([^<{`](.|\\n)*)?/\n"
             f'call: {mark(CALL_OPEN)} "\\n" body "\\n" {mark(CALL_CLOSE)}\n'
-            f"body: %json {guided}\n"
+            f"body: %json {schema}\n"
         )
-        return CFG(grammar), _validator(schema)
+        return CFG(grammar), validator
 
 
-def _declare(spec: ConstraintSpec) -> tuple[Term, Any]:
+def _declare(spec: ConstraintSpec) -> tuple[Term, SchemaValidator | None]:
     match spec.kind:
         case ConstraintKind.JSON_SCHEMA:
-            schema = _parse_schema(spec.text)
-            guided = {**schema, "x-guidance": JSON_OPTIONS}
-            return JsonSchema(json.dumps(guided, ensure_ascii=False)), _validator(schema)
+            # Not Outlines' JsonSchema, which refuses what is not valid as draft 7, whatever the schema's dialect is.
+            schema, validator = _schema_of(spec)
+            return CFG(f"start: %json {schema}\n"), validator
         case ConstraintKind.REGEX:
             return Regex(spec.text), None
         case ConstraintKind.CHOICE:
@@ -151,40 +145,10 @@ def _declare(spec: ConstraintSpec) -> tuple[Term, Any]:
     raise TypeError(f"no declaration for {spec.kind}")
 
 
-def _parse_schema(text: str) -> Any:
-    try:
-        schema = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidSchema(f"The schema is not JSON: {_brief(error)}") from error
-    if not isinstance(schema, dict):
-        raise InvalidSchema(f"The schema is a JSON {type(schema).__name__}, it must be an object.")
-    depth = _depth(schema)
-    if depth > MAX_SCHEMA_DEPTH:
-        raise InvalidSchema(f"The schema is nested {depth} levels deep, at most {MAX_SCHEMA_DEPTH} are allowed.")
-    return schema
-
-
-def _depth(value: Any) -> int:
-    deepest, level = 0, [value]
-    while level:
-        deepest += 1
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]
-    return deepest
-
-
-def _validator(schema: Any) -> Any:
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise InvalidSchema(f"The schema is not valid: {_brief(error.message)}") from error
-    # An empty registry: a reference to another document is an error, never a download.
-    return kind(schema, registry=referencing.Registry())
+def _schema_of(spec: ConstraintSpec) -> tuple[str, SchemaValidator]:
+    schema = parse_schema(spec.text)
+    validator = SchemaValidator(schema)
+    return guiding_schema(schema, validator.dialect), validator
 
 
 class ConstraintState:
@@ -211,7 +175,7 @@ class ConstraintState:
         try:
             self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
         except Exception as error:
-            raise ConstraintFailed(f"The constraint's mask could not be computed: {_brief(error)}") from error
+            raise ConstraintFailed(f"The constraint's mask could not be computed: {brief(error)}") from error
         self._require_sound()
         bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little", count=self._vocab_size)
         allowed = np.flatnonzero(bits)
@@ -224,7 +188,7 @@ class ConstraintState:
         try:
             is_accepted = self._matcher.consume_token(token)
         except Exception as error:
-            raise ConstraintFailed(f"The constraint broke at a token: {_brief(error)}") from error
+            raise ConstraintFailed(f"The constraint broke at a token: {brief(error)}") from error
         self._require_sound()
         if not is_accepted:
             raise ConstraintFailed("The constraint refused a token that was sampled.")
@@ -238,7 +202,7 @@ class ConstraintState:
         try:
             tokens = list(self._matcher.compute_ff_tokens())
         except Exception as error:
-            raise ConstraintFailed(f"The constraint broke at forced text: {_brief(error)}") from error
+            raise ConstraintFailed(f"The constraint broke at forced text: {brief(error)}") from error
         for token in tokens:
             self.accept(token)
         return tokens
@@ -259,10 +223,10 @@ class ConstraintState:
         except jsonschema.ValidationError as error:
             where = error.json_path
             raise ConstraintFailed(
-                f"The finished output breaks its schema at {where}: {_brief(error.message)}"
+                f"The finished output breaks its schema at {where}: {brief(error.message)}"
             ) from error
         except Exception as error:
-            raise ConstraintFailed(f"The finished output could not be validated: {_brief(error)}") from error
+            raise ConstraintFailed(f"The finished output could not be validated: {brief(error)}") from error
 
     def _is_match(self, text: str) -> bool:
         spec = self._program.spec
@@ -270,21 +234,23 @@ class ConstraintState:
             return text in json.loads(spec.text)
         if spec.kind is ConstraintKind.REGEX:
             try:
-                return re.fullmatch(spec.text, text) is not None
-            except re.error:
-                # Rust's syntax knows forms that Python's does not (\\p{L}); the matcher's own word is all there is.
+                return regex.fullmatch(spec.text, text, timeout=PATTERN_TIMEOUT_S) is not None
+            except TimeoutError as error:
+                raise ConstraintFailed("The finished output could not be checked in time.") from error
+            except regex.error:
+                # Rust's syntax knows forms that Python's does not; the matcher's own word is all there is.
                 return self.is_complete or self.is_accepting
         return self.is_complete or self.is_accepting
 
     def _require_sound(self) -> None:
         if self._matcher.is_error():
-            raise ConstraintFailed(f"The constraint broke: {_brief(self._matcher.get_error())}")
+            raise ConstraintFailed(f"The constraint broke: {brief(self._matcher.get_error())}")
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _brief(error: object) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:299] + "…"
+def _reason(error: str) -> str:
+    """The matcher's error without the place in the grammar that was made here, which the caller never saw."""
+    return brief(re.sub(r"^at \d+\(\d+\): |\n +\d+ \| .*$", "", error, flags=re.DOTALL))
