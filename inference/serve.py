@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from inference.adapters import find_adapters
 from inference.backends.base import Backend
 from inference.batch.lines import BatchLimits
 from inference.config import InferenceSettings, inference_key, physical_cores
@@ -122,6 +123,7 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         free_bytes=available_bytes(),
     )
     log.info("%s takes about %.1f GiB, %d tokens of cache", settings.model, plan.needed_bytes / GIB, plan.cell_count)
+    taken = {settings.model, settings.embedding_model}
     options = LoadOptions(
         path=path,
         model=settings.model,
@@ -130,6 +132,7 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         cell_count=plan.cell_count,
         slot_count=settings.inference_max_sequences + CACHE_SLOTS,
         max_sequences=settings.inference_max_sequences,
+        adapters=find_adapters(herald_home() / "adapters", taken),
     )
     return lambda: LlamaCppBackend(options)
 

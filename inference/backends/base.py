@@ -26,7 +26,9 @@ class DecodeFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendInfo:
-    """What a loaded model is. ``context_tokens`` bounds one sequence, ``cell_count`` all of them together."""
+    """What a loaded model is. ``context_tokens`` bounds one sequence, ``cell_count`` all of them together;
+    ``adapters`` are the low-rank changes of its weights that a step may be computed with; ``can_trim`` says that the
+    tail of a slot can be forgotten alone."""
 
     model: str
     vocab_size: int
@@ -39,19 +41,21 @@ class BackendInfo:
     begin_text: str = ""
     end_text: str = ""
     adds_begin_token: bool = False
+    adapters: tuple[str, ...] = ()
+    can_trim: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """Tokens of one sequence that are computed in one step, at consecutive positions from ``position``.
 
-    ``wants_logits`` asks for the row after the last of them; rows nobody samples from are never computed.
+    ``logit_rows`` asks for the rows after the last so many of them; rows nobody samples from are never computed.
     """
 
     slot: int
     position: int
     tokens: list[int]
-    wants_logits: bool
+    logit_rows: int
 
 
 class Backend(Protocol):
@@ -80,9 +84,10 @@ class Backend(Protocol):
         """The ``llguidance.LLTokenizer`` of this vocabulary. Made once; may take a second."""
         ...
 
-    def decode(self, spans: list[Span]) -> Logits:
-        """Compute a step. Returns (spans that want logits, vocab_size) float32, in order, valid until the next call.
+    def decode(self, spans: list[Span], adapter: str | None = None) -> Logits:
+        """Compute a step. Returns (rows asked for, vocab_size) float32, in order, valid until the next call.
 
+        Cells that were computed with one adapter are of no use with another.
         Raises: CacheExhausted, DecodeFailed.
         """
         ...

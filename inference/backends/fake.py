@@ -50,6 +50,7 @@ class FakeBackend:
         slot_count: int = 48,
         end_bias: float = 0.0,
         step_delay_s: float = 0.0,
+        adapters: tuple[str, ...] = (),
     ) -> None:
         self._info = BackendInfo(
             model=model,
@@ -60,11 +61,13 @@ class FakeBackend:
             max_batch_tokens=512,
             stop_tokens=frozenset({END}),
             chat_template="",
+            adapters=adapters,
         )
         self._token_bytes = [bytes([value]) for value in range(256)] + [b"", b""]
         self._end_bias = end_bias
         self._step_delay_s = step_delay_s
-        # Each slot is a list of (cell, token); slots that share a cell hold the same pair.
+        # Each slot is a list of (cell, content); slots that share a cell hold the same pair. The content is the token,
+        # shifted by the adapter it was computed with.
         self._cells: dict[int, list[tuple[int, int]]] = {}
         self._sharers: Counter[int] = Counter()
         self._next_cell = itertools.count()
@@ -106,7 +109,7 @@ class FakeBackend:
         """The byte vocabulary for llguidance."""
         return LLTokenizer(TokenizerWrapper(_ByteTokenizer()))
 
-    def decode(self, spans: list[Span]) -> Logits:
+    def decode(self, spans: list[Span], adapter: str | None = None) -> Logits:
         """Hash each context into a row. Raises: CacheExhausted, DecodeFailed."""
         if self.fail_next is not None:
             error, self.fail_next = self.fail_next, None
@@ -118,16 +121,20 @@ class FakeBackend:
             raise CacheExhausted
         if self._step_delay_s:
             time.sleep(self._step_delay_s)
+        shift = 0 if adapter is None else VOCAB_SIZE * (1 + self._info.adapters.index(adapter))
         for span in spans:
             cells = self._cells.setdefault(span.slot, [])
             if span.position != len(cells):
                 raise DecodeFailed(f"slot {span.slot} holds {len(cells)} tokens, the span starts at {span.position}")
-            added = [(next(self._next_cell), token) for token in span.tokens]
+            added = [(next(self._next_cell), token + shift) for token in span.tokens]
             cells.extend(added)
             self._sharers.update(cell for cell, _ in added)
         self.decoded_tokens += count
         self.largest_batch = max(self.largest_batch, len(spans))
-        rows = [self._row([token for _, token in self._cells[span.slot]]) for span in spans if span.wants_logits]
+        rows = []
+        for span in spans:
+            context = [content for _, content in self._cells[span.slot]]
+            rows += [self._row(context[: len(context) - back]) for back in range(span.logit_rows - 1, -1, -1)]
         return np.stack(rows) if rows else np.empty((0, VOCAB_SIZE), dtype=np.float32)
 
     def _row(self, context: list[int]) -> Logits:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class LoadOptions:
     cell_count: int
     slot_count: int
     max_sequences: int
+    adapters: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class LlamaCppBackend:
             raise StartupError(
                 f"llama.cpp could not load {options.path}: see the lines above, or pull the model again."
             )
+        self._adapters = self._load_adapters(options.adapters)  # llama.cpp wants them before the context
+        self._adapter: str | None = None
         self._context = llama.llama_init_from_model(self._model, self._context_params(options))
         if not self._context:
             llama.llama_model_free(self._model)
@@ -152,6 +156,29 @@ class LlamaCppBackend:
         params.kv_unified = True
         params.offload_kqv = True
         return params
+
+    def _load_adapters(self, paths: Mapping[str, Path]) -> dict[str, Any]:
+        """Those that fit the model. One that does not is no reason to serve nothing; its name is not served."""
+        loaded = {}
+        for name, path in paths.items():
+            adapter = llama.llama_adapter_lora_init(self._model, str(path).encode())
+            if not adapter:
+                log.error("%s is not an adapter for %s; %r is not served", path, self._options.model, name)
+            elif llama.llama_adapter_get_alora_n_invocation_tokens(adapter):
+                log.error("%s is an activated adapter, which is not supported; %r is not served", path, name)
+            else:
+                loaded[name] = adapter
+        return loaded
+
+    def _use_adapter(self, name: str | None) -> None:
+        if name == self._adapter:
+            return
+        count = 0 if name is None else 1
+        adapters = (llama.llama_adapter_lora_p_ctypes * count)(*([self._adapters[name]] if name is not None else []))
+        scales = (ctypes.c_float * count)(*([1.0] * count))
+        if llama.llama_set_adapters_lora(self._context, adapters, count, scales) != 0:
+            raise DecodeFailed(f"llama.cpp refused the adapter {name}")
+        self._adapter = name
 
     def _read_vocabulary(self) -> None:
         count = llama.llama_vocab_n_tokens(self._vocab)
@@ -189,6 +216,8 @@ class LlamaCppBackend:
             begin_text=names.get(llama.llama_vocab_bos(self._vocab), ""),
             end_text=names.get(llama.llama_vocab_eos(self._vocab), ""),
             adds_begin_token=bool(llama.llama_vocab_get_add_bos(self._vocab)),
+            adapters=tuple(self._adapters),
+            can_trim=not (llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model)),
         )
 
     @property
@@ -231,8 +260,9 @@ class LlamaCppBackend:
             )
         return self._constraint_tokenizer
 
-    def decode(self, spans: list[Span]) -> Logits:
+    def decode(self, spans: list[Span], adapter: str | None = None) -> Logits:
         """One ``llama_decode`` call. Raises: CacheExhausted, DecodeFailed."""
+        self._use_adapter(adapter)
         at, rows = 0, 0
         for span in spans:
             end = at + len(span.tokens)
@@ -241,9 +271,9 @@ class LlamaCppBackend:
             self._wants[at:end] = 0
             for index in range(at, end):
                 self._batch.seq_id[index][0] = span.slot
-            if span.wants_logits:
-                self._wants[end - 1] = 1
-                rows += 1
+            if span.logit_rows:
+                self._wants[end - span.logit_rows : end] = 1
+                rows += span.logit_rows
             at = end
         self._batch.n_tokens = at
         status = llama.llama_decode(self._context, self._batch)

@@ -56,6 +56,7 @@ class Sampling:
 class GenerationRequest:
     """One completion. Exactly one of ``messages`` (chat) and ``prompt`` (bare text or tokens) is set.
 
+    ``adapter`` is one of the engine's adapters; None is the model itself.
     ``is_background`` marks work that nobody waits for: it goes behind everything else and never waits too long.
     """
 
@@ -67,6 +68,7 @@ class GenerationRequest:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     constraint: ConstraintSpec | None = None
+    adapter: str | None = None
     is_background: bool = False
 
 
@@ -131,6 +133,11 @@ class Engine(Protocol):
     @property
     def model(self) -> str:
         """Name of the served model."""
+        ...
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that a request may choose."""
         ...
 
     def status(self) -> EngineStatus:

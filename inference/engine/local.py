@@ -47,6 +47,11 @@ class LocalEngine:
         """Name of the served model."""
         return self._settings.model
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that fitted the model; none before it is loaded."""
+        return self._backend.info.adapters if self._backend is not None else ()
+
     def status(self) -> EngineStatus:
         """Loading, ready, or failed with the reason."""
         if self.step_loop is not None and self.step_loop.failure:
@@ -137,6 +142,7 @@ class LocalEngine:
             token_bytes=backend.token_bytes,
             sink=lambda item: self._outbox.append((arrivals, item)),
             constraint=constraint,
+            adapter=request.adapter,
             is_background=request.is_background,
         )
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inference.backends.base import Backend, CacheExhausted, DecodeFailed, Span
+from inference.backends.base import Backend, CacheExhausted, DecodeFailed, Logits, Span
 from inference.engine.base import Usage
 from inference.engine.scheduler import Limits, Scheduler
 from inference.engine.sequences import Sequence
@@ -31,6 +31,8 @@ class LoopCounters:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    guessed_tokens: int = 0
+    accepted_tokens: int = 0
     finished: int = 0
     failed: int = 0
     aborted: int = 0
@@ -139,7 +141,7 @@ class StepLoop:
         planned = scheduler.plan()
         if planned:
             try:
-                logits = self._backend.decode([span for _, span in planned])
+                logits = self._backend.decode([span for _, span in planned], planned[0][0].adapter)
             except CacheExhausted:
                 # The ledger said that there is room, so the two disagree: start from nothing rather than guess.
                 log.error("The backend has fewer free cells than the ledger; all cached tokens are dropped")
@@ -158,23 +160,27 @@ class StepLoop:
         self.counters.steps += 1
         self.counters.busy_s += time.monotonic() - started_at_s
 
-    def _apply(self, planned: list[tuple[Sequence, Span]], logits: object) -> None:
+    def _apply(self, planned: list[tuple[Sequence, Span]], logits: Logits) -> None:
         row = 0
         for sequence, span in planned:
-            self.scheduler.commit(sequence, span)
-            if not span.wants_logits:
+            if not span.logit_rows:
+                self.scheduler.commit(sequence, span)
                 continue
             before = len(sequence.tokens)
+            guessed = span.tokens[before - span.position :]
             try:
-                sequence.advance(logits[row])  # type: ignore[index]
+                sequence.advance(guessed, logits[row : row + span.logit_rows])
             except InferenceError as error:
                 self._fail(sequence, error)
             except Exception as error:
                 log.exception("Sampling failed for %s", sequence.request_id)
                 self._fail(sequence, EngineFailed(f"The next token could not be chosen: {error}."))
+            accepted = self.scheduler.commit(sequence, span) - (before - span.position)
+            self.counters.guessed_tokens += len(guessed)
+            self.counters.accepted_tokens += accepted
             self.counters.generated_tokens += len(sequence.tokens) - before
             self._count_finish(sequence)
-            row += 1
+            row += span.logit_rows
 
     def _count_finish(self, sequence: Sequence) -> None:
         if sequence.is_finished and not sequence.is_failed:

@@ -4,6 +4,8 @@ First come, first served. Sequences that are already generating go first in ever
 budget goes to prompts, in chunks, so that a long prompt never holds up running answers for long. Background sequences
 wait behind all others, leave one place in the batch free, give way when cells are short, and take part in few of the
 steps in which others take part: a full batch computes a step several times slower than one answer alone.
+
+An adapter changes the weights for a whole step, so sequences with different ones take turns.
 """
 
 from __future__ import annotations
@@ -14,23 +16,27 @@ from dataclasses import dataclass
 
 from inference.backends.base import Backend, Span
 from inference.engine.sequences import Sequence
-from inference.engine.slots import SlotTable
+from inference.engine.slots import SlotTable, common_prefix
 from inference.errors import QueueTimeout
 
 # A prompt waits for another that is computing the same beginning when waiting saves at least so many tokens.
 MIN_AWAITED_TOKENS = 32
 # Background sequences take part in one of so many steps while others run: enough not to stand still for ever.
 BACKGROUND_EVERY_STEPS = 8
+# Steps before another adapter gets its turn: a change makes llama.cpp build its graph anew.
+ADAPTER_TURN_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of the running batch. ``step_tokens`` is the budget of a step with nothing but prompts,
-    ``mixed_step_tokens`` of one in which answers are generated too."""
+    ``mixed_step_tokens`` of one in which answers are generated too. Answers are guessed ahead up to
+    ``guess_step_tokens`` in a step: beyond that, a CPU takes as much longer as it computes more. 1 never guesses."""
 
     max_sequences: int
     step_tokens: int = 256
     mixed_step_tokens: int = 96
+    guess_step_tokens: int = 8
     queue_timeout_s: float = 120.0
 
 
@@ -45,7 +51,10 @@ class Scheduler:
         self._background_limit = max(1, limits.max_sequences - 1)
         self.preempted = 0
         self._background_turn = 0  # 0 is theirs
+        self._adapter: str | None = None
+        self._adapter_steps = 0
         self._max_batch_tokens = backend.info.max_batch_tokens
+        self._guess_tokens = limits.guess_step_tokens if backend.info.can_trim else 1
 
     @property
     def has_work(self) -> bool:
@@ -89,20 +98,24 @@ class Scheduler:
         self._expire()
         self._admit()
         self._background_turn = (self._background_turn + 1) % BACKGROUND_EVERY_STEPS
+        guess_tokens = self._guess_tokens
         while True:
-            planned = self._spans()
+            planned = self._spans(guess_tokens)
             needed = sum(len(span.tokens) for _, span in planned)
             if self.slots.make_room(needed):
                 return planned
+            guess_tokens = 1  # nobody gives way to a guess
             if len(self.running) == 1:
                 return self._shrunk(planned)
             self._preempt(self._youngest_background() or self.running[-1])
 
-    def commit(self, sequence: Sequence, span: Span) -> None:
-        """Note that a planned span was computed."""
+    def commit(self, sequence: Sequence, span: Span) -> int:
+        """Note that a planned span was computed and keep what the sequence really says; returns how much that is."""
         assert sequence.slot is not None
+        kept = common_prefix(span.tokens, sequence.tokens[span.position : span.position + len(span.tokens)])
         self.slots.extend(sequence.slot, span.tokens)
-        sequence.computed += len(span.tokens)
+        sequence.computed = self.slots.cut(sequence.slot, span.position + kept)
+        return kept
 
     def _expire(self) -> None:
         oldest_s = time.monotonic() - self._limits.queue_timeout_s
@@ -144,12 +157,12 @@ class Scheduler:
     def _admit_one(self, sequence: Sequence) -> bool:
         if self.running:
             owed = sum(other.pending for other in self.running)
-            cached = self.slots.longest_prefix(sequence.tokens)
+            cached = self.slots.longest_prefix(sequence.tokens, sequence.adapter)
             needed = owed + len(sequence.tokens) - cached + len(self.running)
             # What can be reclaimed takes a while to count, so it is counted only when it matters.
             if needed > self.slots.free_cells and needed > self.slots.free_cells + self.slots.reclaimable_cells():
                 return False
-        found = self.slots.acquire(sequence.tokens)
+        found = self.slots.acquire(sequence.tokens, sequence.adapter)
         if found is None:
             return False
         sequence.slot, sequence.computed = found
@@ -161,10 +174,10 @@ class Scheduler:
 
     def _should_await_prefix(self, sequence: Sequence) -> bool:
         """Whether a running prompt is about to compute a beginning that this one shares."""
-        prefilling = [other for other in self.running if other.is_prefilling]
+        prefilling = [s for s in self.running if s.is_prefilling and s.adapter == sequence.adapter]
         if not prefilling:
             return False
-        known = self.slots.longest_prefix(sequence.tokens)
+        known = self.slots.longest_prefix(sequence.tokens, sequence.adapter)
         for other in prefilling:
             start, end = other.computed, other.prompt_length
             ours = sequence.tokens[: len(sequence.tokens) - 1]
@@ -173,10 +186,8 @@ class Scheduler:
                 return True
         return False
 
-    def _spans(self) -> list[tuple[Sequence, Span]]:
-        taking_part = self.running
-        if self._background_turn:
-            taking_part = [s for s in self.running if not s.is_background] or self.running
+    def _spans(self, guess_tokens: int) -> list[tuple[Sequence, Span]]:
+        taking_part = self._taking_part()
         generating = [s for s in taking_part if not s.is_prefilling]
         prefilling = [s for s in taking_part if s.is_prefilling]
         budget = self._limits.step_tokens
@@ -191,9 +202,28 @@ class Scheduler:
             assert sequence.slot is not None
             start = sequence.computed
             tokens = sequence.tokens[start : start + count]
-            planned.append((sequence, Span(sequence.slot.number, start, tokens, count == sequence.pending)))
+            rows = 1 if count == sequence.pending else 0
+            if rows and not prefilling:
+                guessed = sequence.guess(guess_tokens // len(generating) - 1)
+                tokens, rows = tokens + guessed, rows + len(guessed)
+            planned.append((sequence, Span(sequence.slot.number, start, tokens, rows)))
             budget -= count
         return planned
+
+    def _taking_part(self) -> list[Sequence]:
+        """Who is computed in this step, as far as turns decide that."""
+        chosen = self.running
+        if self._background_turn:
+            chosen = [s for s in chosen if not s.is_background] or chosen
+        adapters = list(dict.fromkeys(s.adapter for s in chosen))
+        if len(adapters) < 2:
+            return chosen
+        self._adapter_steps += 1
+        if self._adapter not in adapters or self._adapter_steps > ADAPTER_TURN_STEPS:
+            position = adapters.index(self._adapter) if self._adapter in adapters else -1
+            self._adapter = adapters[(position + 1) % len(adapters)]
+            self._adapter_steps = 0
+        return [s for s in chosen if s.adapter == self._adapter]
 
     def _shrunk(self, planned: list[tuple[Sequence, Span]]) -> list[tuple[Sequence, Span]]:
         """The one sequence that is left, cut to the cells that are left."""
@@ -201,8 +231,8 @@ class Scheduler:
         if free == 0:
             return []
         tokens = span.tokens[:free]
-        wants = span.wants_logits and len(tokens) == len(span.tokens)
-        return [(sequence, Span(span.slot, span.position, tokens, wants))]
+        rows = span.logit_rows if len(tokens) == len(span.tokens) else 0
+        return [(sequence, Span(span.slot, span.position, tokens, rows))]
 
     def _youngest_background(self) -> Sequence | None:
         return next((s for s in reversed(self.running) if s.is_background), None)

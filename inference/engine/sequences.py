@@ -11,7 +11,8 @@ from inference.engine.base import Delta, FinishReason, Sampling, TokenLogprob, U
 from inference.engine.constraint import ConstraintState
 from inference.engine.detokenizer import Detokenizer
 from inference.engine.sampler import Sample, Sampler
-from inference.engine.slots import Slot
+from inference.engine.slots import Slot, common_prefix
+from inference.engine.speculation import PromptLookup
 from inference.errors import InferenceError
 
 Sink = Callable[[Delta | InferenceError], None]
@@ -45,9 +46,11 @@ class Sequence:
         token_bytes: list[bytes],
         sink: Sink,
         constraint: ConstraintState | None = None,
+        adapter: str | None = None,
         is_background: bool = False,
     ) -> None:
         self.request_id = request_id
+        self.adapter = adapter
         self.is_background = is_background
         self.tokens = list(prompt_tokens)
         self.prompt_length = len(prompt_tokens)
@@ -68,6 +71,7 @@ class Sequence:
         self._text: list[str] = []
         self._forced_tokens = 0
         self._sink = sink
+        self._lookup = PromptLookup()
 
     @property
     def pending(self) -> int:
@@ -84,11 +88,29 @@ class Sequence:
         """Whether nothing more will be generated."""
         return self.finish_reason is not None
 
-    def advance(self, logits: Logits) -> None:
-        """Sample the next token from a row of logits (overwritten), with whatever the constraint forces after it.
+    def guess(self, limit: int) -> list[int]:
+        """Tokens that may come next; worth a try only when nothing but the newest token is to be computed."""
+        if self.pending != 1 or self.is_prefilling:
+            return []
+        return self._lookup.guess(self.tokens, min(limit, self.max_length - len(self.tokens) - 1))
 
+    def advance(self, guessed: list[int], rows: Logits) -> None:
+        """Sample on from (1 + len(guessed), vocab_size) rows of logits, which are overwritten.
+
+        Row 0 follows the newest token, row n the nth guess; it counts when the guesses up to there came true.
         Raises: ConstraintFailed, ValueError (logits that are not numbers).
         """
+        first, at = len(self.tokens), 0
+        while not self.is_finished:
+            self._advance_one(rows[at])
+            new = len(self.tokens) - first  # more than one where the constraint forced some
+            if new > len(guessed) or self.tokens[first + at :] != guessed[at:new]:
+                break
+            at = new
+        if guessed:
+            self._lookup.learn(len(guessed), common_prefix(guessed, self.tokens[first:]), len(self.tokens))
+
+    def _advance_one(self, logits: Logits) -> None:
         allowed = self._constraint.allowed() if self._constraint is not None else None
         sample = self._sampler.choose(logits, allowed)
         if sample.token in self._stop_tokens:

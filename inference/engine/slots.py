@@ -18,13 +18,15 @@ MIN_SHARED_TOKENS = 8
 
 @dataclass(slots=True)
 class Slot:
-    """One sequence of the backend: the tokens whose cells are computed, and the cells' numbers in our own ledger."""
+    """One sequence of the backend: the tokens whose cells are computed, with which adapter, and the cells' numbers in
+    our own ledger."""
 
     number: int
     tokens: list[int] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)
     is_held: bool = False
     used_at: int = 0
+    adapter: str | None = None
 
 
 def common_prefix(left: list[int], right: list[int]) -> int:
@@ -67,24 +69,28 @@ class SlotTable:
         held = {cell for slot in self.slots if slot.is_held for cell in slot.cells}
         return len(self._owners) - len(held)
 
-    def longest_prefix(self, tokens: list[int]) -> int:
+    def longest_prefix(self, tokens: list[int], adapter: str | None = None) -> int:
         """How many leading tokens are computed in some slot; the last token never counts, its logits are needed."""
-        return max((common_prefix(slot.tokens, tokens[:-1]) for slot in self.slots), default=0)
+        wanted = tokens[:-1]
+        return max((common_prefix(slot.tokens, wanted) for slot in self.slots if slot.adapter == adapter), default=0)
 
-    def acquire(self, tokens: list[int]) -> tuple[Slot, int] | None:
+    def acquire(self, tokens: list[int], adapter: str | None = None) -> tuple[Slot, int] | None:
         """A slot for a sequence, holding as much of its beginning as is known: (slot, cached tokens). None when all
         slots are held."""
         wanted = tokens[:-1]
         best, shared = None, 0
         for slot in self.slots:
-            length = common_prefix(slot.tokens, wanted)
+            length = common_prefix(slot.tokens, wanted) if slot.adapter == adapter else 0
             if length > shared or (
                 length == shared and length and best is not None and best.is_held and not slot.is_held
             ):
                 best, shared = slot, length
         if best is None or shared < MIN_SHARED_TOKENS:
             target = self._empty_slot(avoid=None)
-            return None if target is None else (self._hold(target), 0)
+            if target is None:
+                return None
+            target.adapter = adapter
+            return self._hold(target), 0
         if not best.is_held and shared == len(best.tokens):
             return self._hold(best), shared
         target = self._empty_slot(avoid=best)
@@ -93,6 +99,7 @@ class SlotTable:
                 return None
             return self._hold(best), self._trim(best, shared)
         self._backend.copy(best.number, target.number, shared)
+        target.adapter = adapter
         target.tokens = best.tokens[:shared]
         target.cells = best.cells[:shared]
         self._owners.update(target.cells)
@@ -105,6 +112,10 @@ class SlotTable:
         slot.tokens += tokens
         slot.cells += cells
         self._owners.update(cells)
+
+    def cut(self, slot: Slot, length: int) -> int:
+        """Forget all but the first ``length`` tokens; returns how many are left (0 when the backend cannot cut)."""
+        return self._trim(slot, length)
 
     def release(self, slot: Slot, *, keep: bool) -> None:
         """Let go of a slot; ``keep`` leaves its tokens as a cached prefix."""

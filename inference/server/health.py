@@ -42,17 +42,23 @@ async def metrics(request: Request) -> Response:
 async def list_models(request: Request) -> dict[str, Any]:
     """The models that are served."""
     state = state_of(request)
-    return {"object": "list", "data": [_model(state, name) for name in (state.engine.model, state.embedder.name)]}
+    return {"object": "list", "data": [_model(state, name) for name in _names(state)]}
 
 
 @router.get("/v1/models/{name}")
 async def get_model(name: str, request: Request) -> dict[str, Any]:
     """One served model."""
     state = state_of(request)
-    if name not in (state.engine.model, state.embedder.name):
+    if name not in _names(state):
         raise ModelNotFound(f"The model {name!r} is not served here.", param="model")
     return _model(state, name)
 
 
+def _names(state: ServerState) -> tuple[str, ...]:
+    return (state.engine.model, *state.engine.adapters, state.embedder.name)
+
+
 def _model(state: ServerState, name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": state.started_at, "owned_by": "herald"}
+    model = {"id": name, "object": "model", "created": state.started_at, "owned_by": "herald"}
+    # vLLM tells an adapter's model by the same field.
+    return {**model, "parent": state.engine.model} if name in state.engine.adapters else model

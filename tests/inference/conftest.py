@@ -77,6 +77,7 @@ class Driver:
         *,
         stop: tuple[str, ...] = (),
         constraint: ConstraintState | None = None,
+        adapter: str | None = None,
         is_background: bool = False,
         **sampling: Any,
     ) -> tuple[Sequence, Heard]:
@@ -93,6 +94,7 @@ class Driver:
             token_bytes=self.backend.token_bytes,
             sink=heard.items.append,
             constraint=constraint,
+            adapter=adapter,
             is_background=is_background,
         )
         return sequence, heard

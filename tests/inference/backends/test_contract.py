@@ -40,7 +40,7 @@ def clean(backend: Backend) -> None:
 
 
 def rows(backend: Backend, slot: int, tokens: list[int], at: int = 0) -> Any:
-    return backend.decode([Span(slot, at, tokens, True)])[0].copy()
+    return backend.decode([Span(slot, at, tokens, 1)])[0].copy()
 
 
 def close(left: Any, right: Any) -> bool:
@@ -74,7 +74,7 @@ def test_chunks_give_what_one_batch_gives(backend: Backend) -> None:
     """A prompt that is computed in pieces ends in the same distribution."""
     tokens = backend.tokenize("The quick brown fox jumps over the lazy dog", parse_control=False)
     whole = rows(backend, 0, tokens)
-    backend.decode([Span(1, 0, tokens[:3], False)])
+    backend.decode([Span(1, 0, tokens[:3], 0)])
     assert close(whole, rows(backend, 1, tokens[3:], 3))
 
 
@@ -84,16 +84,30 @@ def test_sequences_of_a_batch_are_independent(backend: Backend) -> None:
     tokens = [backend.tokenize(text, parse_control=False) for text in texts]
     alone = [rows(backend, slot, part) for slot, part in enumerate(tokens)]
     backend.clear()
-    spans = [Span(slot, 0, part, slot != 1) for slot, part in enumerate(tokens)]
+    spans = [Span(slot, 0, part, int(slot != 1)) for slot, part in enumerate(tokens)]
     together = backend.decode(spans)
     assert together.shape == (2, backend.info.vocab_size)
     assert close(together[0], alone[0])
     assert close(together[1], alone[2])
 
 
+def test_rows_in_the_middle_of_a_span_are_those_of_the_shorter_text(backend: Backend) -> None:
+    """A span may want several rows: each is what the text up to there would give, so guesses can be checked."""
+    tokens = backend.tokenize("One two three four five six seven eight nine", parse_control=False)
+    singles = []
+    for count in range(len(tokens) - 3, len(tokens) + 1):
+        backend.clear()
+        singles.append(rows(backend, 0, tokens[:count]))
+    backend.clear()
+    backend.decode([Span(0, 0, tokens[:3], 0), Span(1, 0, tokens[:2], 0)])
+    together = backend.decode([Span(1, 2, tokens[2:5], 1), Span(0, 3, tokens[3:], 4)]).copy()
+    assert together.shape == (5, backend.info.vocab_size)
+    assert all(close(row, single) for row, single in zip(together[1:], singles, strict=True))
+
+
 def test_no_rows_are_computed_when_nobody_wants_them(backend: Backend) -> None:
     """A prefill step has an empty result."""
-    assert backend.decode([Span(0, 0, [1, 2, 3], False)]).shape == (0, backend.info.vocab_size)
+    assert backend.decode([Span(0, 0, [1, 2, 3], 0)]).shape == (0, backend.info.vocab_size)
 
 
 def test_a_copied_prefix_continues_like_the_original(backend: Backend) -> None:
@@ -103,7 +117,7 @@ def test_a_copied_prefix_continues_like_the_original(backend: Backend) -> None:
     fresh = rows(backend, 0, tokens + more)
     backend.clear()
     rows(backend, 0, tokens)
-    backend.decode([Span(0, len(tokens), [5, 6, 7], False)])
+    backend.decode([Span(0, len(tokens), [5, 6, 7], 0)])
     backend.copy(0, 3, len(tokens))
     assert backend.trim(0, 0)
     assert close(fresh, rows(backend, 3, more, len(tokens)))
@@ -115,7 +129,7 @@ def test_a_trimmed_slot_continues_from_the_cut(backend: Backend) -> None:
     more = backend.tokenize(" four, of course", parse_control=False)
     fresh = rows(backend, 0, tokens + more)
     rows(backend, 1, tokens)
-    backend.decode([Span(1, len(tokens), [9, 9, 9], False)])
+    backend.decode([Span(1, len(tokens), [9, 9, 9], 0)])
     assert backend.trim(1, len(tokens))
     assert close(fresh, rows(backend, 1, more, len(tokens)))
 
@@ -124,13 +138,13 @@ def test_shared_cells_are_not_counted_twice(backend: Backend) -> None:
     """Six copies of 100 tokens fit into 256 cells, and forgetting all of them frees the room again."""
     tokens = backend.tokenize("word " * 100, parse_control=False)[:100]
     for _ in range(2):
-        backend.decode([Span(0, 0, tokens, False)])
+        backend.decode([Span(0, 0, tokens, 0)])
         for slot in range(1, 7):
             backend.copy(0, slot, 100)
-        backend.decode([Span(slot, 100, tokens[:20], False) for slot in range(1, 7)])
+        backend.decode([Span(slot, 100, tokens[:20], 0) for slot in range(1, 7)])
         for slot in range(7):
             assert backend.trim(slot, 0)
-    backend.decode([Span(0, 0, (tokens * 3)[:256], False)])
+    backend.decode([Span(0, 0, (tokens * 3)[:256], 0)])
 
 
 def test_an_exhausted_cache_is_said_and_survived(backend: Backend) -> None:
@@ -138,11 +152,11 @@ def test_an_exhausted_cache_is_said_and_survived(backend: Backend) -> None:
     from inference.backends.base import CacheExhausted
 
     tokens = (backend.tokenize("word " * 100, parse_control=False) * 3)[:256]
-    backend.decode([Span(0, 0, tokens, False)])
+    backend.decode([Span(0, 0, tokens, 0)])
     with pytest.raises(CacheExhausted):
-        backend.decode([Span(1, 0, tokens[:8], True)])
+        backend.decode([Span(1, 0, tokens[:8], 1)])
     assert backend.trim(0, 0)
-    assert backend.decode([Span(1, 0, tokens[:8], True)]).shape[0] == 1
+    assert backend.decode([Span(1, 0, tokens[:8], 1)]).shape[0] == 1
 
 
 def test_constraints_work_on_the_vocabulary(backend: Backend, make_driver: Callable[..., Any]) -> None:
