@@ -13,14 +13,14 @@ from typing import Any
 from inference.backends.base import Backend
 from inference.chat_template import ChatTemplate
 from inference.config import InferenceSettings
-from inference.engine.base import ConstraintSpec, Delta, DeltaStream, EngineStatus, GenerationRequest
+from inference.engine.base import ConstraintSpec, Delta, DeltaStream, EngineStatus, GenerationRequest, Usage
 from inference.engine.constraint import ConstraintCompiler, ConstraintState
 from inference.engine.detokenizer import Detokenizer
 from inference.engine.loop import StepLoop
 from inference.engine.scheduler import Limits
 from inference.engine.sequences import Sequence
 from inference.errors import ContextLengthExceeded, InferenceError, InvalidRequest, InvalidSchema, NotReady
-from inference.metrics import EngineMetrics
+from inference.metrics import engine_page
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ class LocalEngine:
         self._outbox: list[tuple[asyncio.Queue[Item], Item]] = []
         self._backend: Backend | None = None
         self.step_loop: StepLoop | None = None
-        self._metrics = EngineMetrics()
 
     @property
     def model(self) -> str:
@@ -60,7 +59,7 @@ class LocalEngine:
 
     def metrics(self) -> str:
         """Prometheus' text format."""
-        return self._metrics.exposition(self.step_loop)
+        return engine_page(self.step_loop)
 
     async def start(self) -> None:
         """Load the model and begin to serve; a failure is kept as the status and raised.
@@ -89,7 +88,6 @@ class LocalEngine:
             limits,
             queue_limit=self._settings.inference_queue,
             on_step_end=self._flush,
-            on_finish=self._metrics.record,
         )
         self.step_loop.start()
 
@@ -107,7 +105,7 @@ class LocalEngine:
         arrivals: asyncio.Queue[Item] = asyncio.Queue()
         sequence = await self._prepare(request, arrivals)
         step_loop.submit(sequence)
-        return _LocalStream(step_loop, request.request_id, arrivals)
+        return _LocalStream(step_loop, sequence, arrivals)
 
     async def _prepare(self, request: GenerationRequest, arrivals: asyncio.Queue[Item]) -> Sequence:
         backend = self._backend
@@ -190,11 +188,16 @@ class LocalEngine:
 class _LocalStream:
     """What the step loop sends for one request. Not a generator: an unread generator cannot be closed."""
 
-    def __init__(self, step_loop: StepLoop, request_id: str, arrivals: asyncio.Queue[Item]) -> None:
+    def __init__(self, step_loop: StepLoop, sequence: Sequence, arrivals: asyncio.Queue[Item]) -> None:
         self._step_loop = step_loop
-        self._request_id = request_id
+        self._sequence = sequence
         self._arrivals = arrivals
         self._is_over = False
+
+    @property
+    def usage(self) -> Usage:
+        """What the request has taken so far, for one that does not end with a result."""
+        return self._sequence.usage()
 
     def __aiter__(self) -> AsyncIterator[Delta]:
         return self
@@ -213,7 +216,7 @@ class _LocalStream:
         """Abort the request unless it is over."""
         if not self._is_over:
             self._is_over = True
-            self._step_loop.abort(self._request_id)
+            self._step_loop.abort(self._sequence.request_id)
 
 
 def _deliver(items: list[tuple[asyncio.Queue[Any], Item]]) -> None:

@@ -10,13 +10,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inference.backends.base import Backend, CacheExhausted, DecodeFailed, Logits, Span
-from inference.engine.base import Usage
 from inference.engine.scheduler import Limits, Scheduler
 from inference.engine.sequences import Sequence
 from inference.errors import ConstraintFailed, EngineFailed, InferenceError, NotReady, QueueFull
+from inference.metrics import BATCH_BUCKETS, Histogram
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class LoopCounters:
     preempted: int = 0
     cache_problems: int = 0
     busy_s: float = 0.0
+    batch_sizes: Histogram = field(default_factory=lambda: Histogram(BATCH_BUCKETS))
 
 
 class StepLoop:
@@ -51,14 +52,11 @@ class StepLoop:
         *,
         queue_limit: int,
         on_step_end: Callable[[], None] | None = None,
-        on_finish: Callable[[Usage], None] | None = None,
     ) -> None:
-        """Both callbacks run in the loop's thread: ``on_step_end`` after the sinks of a step were fed, ``on_finish``
-        for each request that ended with a result."""
+        """``on_step_end`` runs in the loop's thread after the sinks of a step were fed."""
         self._backend = backend
-        self._queue_limit = queue_limit
+        self.queue_limit = queue_limit
         self._on_step_end = on_step_end
-        self._on_finish = on_finish
         self.scheduler = Scheduler(backend, limits)
         self.counters = LoopCounters()
         self.failure = ""
@@ -87,7 +85,7 @@ class StepLoop:
         """
         with self._lock:
             # Background work is bounded by who submits it; it takes nobody's place in the queue.
-            allowed = self._limits.max_sequences + self._queue_limit + self._background
+            allowed = self._limits.max_sequences + self.queue_limit + self._background
             if self._is_closing or self.failure:
                 raise NotReady(self.failure or "The server is stopping. Send the request again when it is back.")
             if self._queued >= allowed:
@@ -140,6 +138,7 @@ class StepLoop:
         scheduler = self.scheduler
         planned = scheduler.plan()
         if planned:
+            self.counters.batch_sizes.observe(len(planned))
             try:
                 logits = self._backend.decode([span for _, span in planned], planned[0][0].adapter)
             except CacheExhausted:
@@ -185,8 +184,6 @@ class StepLoop:
     def _count_finish(self, sequence: Sequence) -> None:
         if sequence.is_finished and not sequence.is_failed:
             self.counters.finished += 1
-            if self._on_finish is not None:
-                self._on_finish(sequence.usage())
 
     def _fail(self, sequence: Sequence, error: InferenceError) -> None:
         if isinstance(error, ConstraintFailed):

@@ -12,6 +12,7 @@ from inference.batch.runner import BatchRunner
 from inference.batch.store import BatchStore
 from inference.embedder import Embedder
 from inference.engine.base import Engine
+from inference.traces import CallLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,13 @@ class BatchState:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """Made once, at start. ``batch`` is None where nothing may be kept on the disk."""
+    """Made once, at start. ``batch`` is None where nothing may be kept on the disk, ``calls`` where none are."""
 
     engine: Engine
     embedder: Embedder
     started_at: int
     batch: BatchState | None = None
+    calls: CallLog | None = None
 
 
 def state_of(request: Request) -> ServerState:
@@ -45,6 +47,13 @@ def batch_state_of(request: Request) -> BatchState:
     batch = state_of(request).batch
     assert batch is not None
     return batch
+
+
+def calls_of(request: Request) -> CallLog:
+    """The calls that were recorded; the route exists only where they are."""
+    calls = state_of(request).calls
+    assert calls is not None
+    return calls
 
 
 def new_id(prefix: str) -> str:

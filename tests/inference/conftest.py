@@ -29,6 +29,7 @@ from inference.errors import InferenceError
 from inference.serve import bind
 from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
+from inference.traces import CallLog, TracedEngine
 
 KEY = "test-key"
 
@@ -151,14 +152,16 @@ def run_server(
     embedder: Embedder,
     batch_folder: Path | None = None,
     batch_limits: BatchLimits | None = None,
+    call_log: Path | None = None,
 ) -> Iterator[RunningServer]:
     """Serve in a thread until the generator is closed; batches too where a folder is given."""
     engine = LocalEngine(settings, load)
+    traced = TracedEngine(engine, CallLog(call_log))
     batch = None
     if batch_folder is not None:
         limits = batch_limits or BatchLimits()
         concurrency = settings.inference_max_sequences
-        batch = open_batches(batch_folder, engine, embedder, concurrency=concurrency, limits=limits)
+        batch = open_batches(batch_folder, traced, embedder, concurrency=concurrency, limits=limits)
     ready = threading.Event()
 
     async def start() -> None:
@@ -171,7 +174,7 @@ def run_server(
     listener = bind(0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     max_body_bytes = settings.inference_max_body_mb << 20
-    app = create_app(engine, embedder, key=KEY, max_body_bytes=max_body_bytes, start=start, batch=batch)
+    app = create_app(traced, embedder, key=KEY, max_body_bytes=max_body_bytes, start=start, batch=batch)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
@@ -192,13 +195,14 @@ def make_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Runnin
         backend: Backend | None = None,
         batch_folder: Path | None = None,
         batch_limits: BatchLimits | None = None,
+        call_log: Path | None = None,
         **settings: Any,
     ) -> RunningServer:
         options = {"model": "fake", "inference_context": 1024, "inference_max_body_mb": 1, **settings}
         made = InferenceSettings(_env_file=None, **options)
         embedder = Embedder("all-minilm-l6-v2", None, problem="no embedding model in this test")
         server = run_server(
-            made, lambda: backend or FakeBackend(context_tokens=1024), embedder, batch_folder, batch_limits
+            made, lambda: backend or FakeBackend(context_tokens=1024), embedder, batch_folder, batch_limits, call_log
         )
         running.append(server)
         return next(server)
