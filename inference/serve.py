@@ -17,14 +17,12 @@ from inference.backends.base import Backend
 from inference.batch.lines import BatchLimits
 from inference.config import InferenceSettings, inference_key, physical_cores
 from inference.embedder import Embedder
-from inference.engine.base import Engine
 from inference.engine.local import LocalEngine
 from inference.errors import StartupError
 from inference.memory import GIB, available_bytes, plan_memory
 from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
 from inference.server.state import BatchState
-from inference.traces import CallLog, TracedEngine
 from models.catalog import Kind, load_catalog
 from models.errors import ModelError
 from models.fetch import locate
@@ -58,7 +56,6 @@ def serve(settings: InferenceSettings) -> int:
     key = inference_key(settings)
     load = backend_loader(settings)
     engine = LocalEngine(settings, load)
-    traced = TracedEngine(engine, open_call_log())
     embedder = make_embedder(settings)
     failures: list[str] = []
 
@@ -77,8 +74,8 @@ def serve(settings: InferenceSettings) -> int:
         log.info("ready: %s and %s", settings.model, embedder.name)
 
     max_body_bytes = settings.inference_max_body_mb * (1 << 20)
-    batch = make_batches(settings, traced, embedder)
-    app = create_app(traced, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch)
+    batch = make_batches(settings, engine, embedder)
+    app = create_app(engine, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on", server_header=False
     )
@@ -92,7 +89,8 @@ def serve(settings: InferenceSettings) -> int:
 
 def bind(port: int) -> socket.socket:
     """A listening socket on loopback; port 0 takes a free one. Raises: StartupError."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off only where the protocol is named; with it, answers wait 40 ms for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
@@ -151,7 +149,7 @@ def locate_model(name: str, kind: Kind) -> Path:
         raise StartupError(str(error)) from error
 
 
-def make_batches(settings: InferenceSettings, engine: Engine, embedder: Embedder) -> BatchState:
+def make_batches(settings: InferenceSettings, engine: LocalEngine, embedder: Embedder) -> BatchState:
     """Offline generation, kept in the data home. Raises: StartupError."""
     folder = herald_home() / "batches"
     limits = BatchLimits(line_bytes=settings.inference_max_body_mb * (1 << 20))
@@ -162,18 +160,6 @@ def make_batches(settings: InferenceSettings, engine: Engine, embedder: Embedder
         raise StartupError(
             f"The folder {folder} cannot be used: {error.strerror or error}. Check that the user who runs Herald owns "
             "it and that the disk is not full."
-        ) from error
-
-
-def open_call_log() -> CallLog:
-    """The record of all calls in the data home. Raises: StartupError."""
-    path = herald_home() / "logs" / "calls.jsonl"
-    try:
-        return CallLog(path)
-    except OSError as error:
-        raise StartupError(
-            f"The folder {path.parent} cannot be used: {error.strerror or error}. Check that the user who runs Herald "
-            "owns it and that the disk is not full."
         ) from error
 
 

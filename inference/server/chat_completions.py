@@ -9,17 +9,17 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from inference.engine.base import Delta, Engine, GenerationRequest, Usage
+from inference.engine.base import Delta, Engine, GenerationRequest
 from inference.errors import InvalidRequest
 from inference.server.schemas import ChatCompletionBody
 from inference.server.state import new_id, state_of
 from inference.server.streams import (
     Choice,
     ChoiceStream,
+    adapter_of,
     answer,
     chat_logprobs,
     collected,
-    require_model,
     submit_choices,
     usage_body,
 )
@@ -33,7 +33,7 @@ router = APIRouter()
 async def create_chat_completion(body: ChatCompletionBody, request: Request) -> Response:
     """Complete a conversation."""
     engine = state_of(request).engine
-    generation, plan = _generation(body, engine)
+    generation, plan = planned(body, engine)
     stream = await submit_choices(engine, generation, body.n)
     head = _head(generation, engine)
     if body.stream:
@@ -47,15 +47,16 @@ async def create_chat_completion(body: ChatCompletionBody, request: Request) -> 
 
 async def complete_in_background(body: ChatCompletionBody, engine: Engine) -> dict[str, Any]:
     """The same for a batch: behind everybody who waits, never streamed. Raises: InferenceError."""
-    generation, plan = _generation(body, engine, is_background=True)
+    generation, plan = planned(body, engine, is_background=True)
     choices = await collected(engine, generation, body.n)
     return _completion(_head(generation, engine), choices, plan, has_logprobs=body.logprobs)
 
 
-def _generation(
+def planned(
     body: ChatCompletionBody, engine: Engine, *, is_background: bool = False
 ) -> tuple[GenerationRequest, ToolPlan | None]:
-    require_model(body.model, engine)
+    """What the engine is asked for, and how its output is read when tools are offered. Raises: InferenceError."""
+    adapter = adapter_of(body.model, engine)
     if body.top_logprobs is not None and not body.logprobs:
         raise InvalidRequest("top_logprobs needs logprobs to be true.", param="top_logprobs")
     plan = body.tool_plan()
@@ -67,13 +68,14 @@ def _generation(
         stop=body.stops(),
         tools=plan.shown if plan is not None else None,
         constraint=plan.constraint if plan is not None else body.constraint(),
+        adapter=adapter,
         is_background=is_background,
     )
     return generation, plan
 
 
 def _head(generation: GenerationRequest, engine: Engine) -> dict[str, Any]:
-    return {"id": generation.request_id, "created": int(time.time()), "model": engine.model}
+    return {"id": generation.request_id, "created": int(time.time()), "model": generation.adapter or engine.model}
 
 
 def _completion(
@@ -100,25 +102,24 @@ async def _chunks(
     frame = {**head, "object": "chat.completion.chunk"}
     if include_usage:
         frame["usage"] = None
-    usages: list[Usage] = []
-    held = [""] * count  # the beginnings of tool calls, which are delivered whole
+    choices = [Choice() for _ in range(count)]
     for index in range(count):
         yield _chunk(frame, index, {"role": "assistant", "content": None if plan and plan.is_required else ""})
     async for index, delta in stream:
-        if plan is not None and plan.is_call(held[index] or delta.text):
-            held[index] += delta.text
-        elif delta.text or delta.logprobs:
+        choice = choices[index]
+        choice.add(delta)
+        is_call = plan is not None and plan.is_call(choice.beginning)
+        if (delta.text or delta.logprobs) and not is_call:  # a call is sent whole
             yield _chunk(frame, index, {"content": delta.text}, delta)
         if delta.finish_reason is not None:
-            usages.append(delta.usage or Usage())
             reason: str | None = delta.finish_reason
-            if plan is not None and held[index] and reason == "stop":
-                call = {"index": 0, **plan.read_call(held[index])}
+            if plan is not None and is_call and reason == "stop":
+                call = {"index": 0, **plan.read_call(choice.text)}
                 yield _chunk(frame, index, {"tool_calls": [call]})
                 reason = plan.finish_reason(delta.finish_reason, has_call=True)
             yield _chunk(frame, index, {}, finish_reason=reason)
     if include_usage:
-        yield {**frame, "choices": [], "usage": usage_body(usages)}
+        yield {**frame, "choices": [], "usage": usage_body([choice.usage for choice in choices])}
 
 
 def _chunk(

@@ -16,9 +16,9 @@ from inference.server.state import new_id, state_of
 from inference.server.streams import (
     Choice,
     ChoiceStream,
+    adapter_of,
     answer,
     collected,
-    require_model,
     submit_choices,
     usage_body,
 )
@@ -53,7 +53,7 @@ async def complete_in_background(body: CompletionBody, engine: Engine) -> dict[s
 
 
 def _generation(body: CompletionBody, engine: Engine, *, is_background: bool = False) -> GenerationRequest:
-    require_model(body.model, engine)
+    adapter = adapter_of(body.model, engine)
     _require_supported(body)
     prompts = body.prompts()
     if len(prompts) > 1:
@@ -65,6 +65,7 @@ def _generation(body: CompletionBody, engine: Engine, *, is_background: bool = F
         sampling=body.sampling(body.logprobs),
         stop=body.stops(),
         constraint=body.structured_outputs.constraint() if body.structured_outputs is not None else None,
+        adapter=adapter,
         is_background=is_background,
     )
 
@@ -74,7 +75,7 @@ def _head(generation: GenerationRequest, engine: Engine) -> dict[str, Any]:
         "id": generation.request_id,
         "object": "text_completion",
         "created": int(time.time()),
-        "model": engine.model,
+        "model": generation.adapter or engine.model,
     }
 
 

@@ -18,18 +18,20 @@ MAX_MESSAGES = 2048
 MAX_TEXT_CHARS = 4_000_000
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """A part of a request body."""
+
     model_config = ConfigDict(extra="ignore")
 
 
-class TextPart(_Wire):
+class TextPart(Wire):
     """One part of a message's content. Only text is served."""
 
     type: str
     text: str = Field("", max_length=MAX_TEXT_CHARS)
 
 
-class ChatMessage(_Wire):
+class ChatMessage(Wire):
     """One message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -74,7 +76,7 @@ def _template_call(call: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
-class JsonSchemaFormat(_Wire):
+class JsonSchemaFormat(Wire):
     """The ``json_schema`` member of a response format."""
 
     name: str = ""
@@ -82,7 +84,7 @@ class JsonSchemaFormat(_Wire):
     strict: bool | None = None
 
 
-class ResponseFormat(_Wire):
+class ResponseFormat(Wire):
     """``response_format``."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -101,7 +103,7 @@ class ResponseFormat(_Wire):
         return ConstraintSpec(ConstraintKind.JSON_SCHEMA, json.dumps(self.json_schema.schema_, ensure_ascii=False))
 
 
-class StructuredOutputs(_Wire):
+class StructuredOutputs(Wire):
     """vLLM's ``structured_outputs``: exactly one of its members."""
 
     json_: dict[str, Any] | str | None = Field(None, alias="json")
@@ -128,13 +130,13 @@ class StructuredOutputs(_Wire):
         return found[0] if found else None
 
 
-class StreamOptions(_Wire):
+class StreamOptions(Wire):
     """``stream_options``."""
 
     include_usage: bool = False
 
 
-class SamplingFields(_Wire):
+class SamplingFields(Wire):
     """The fields that chat and bare completions share."""
 
     model: str
@@ -252,7 +254,7 @@ class CompletionBody(SamplingFields):
         return prompts
 
 
-class EmbeddingsBody(_Wire):
+class EmbeddingsBody(Wire):
     """``POST /v1/embeddings``."""
 
     model: str

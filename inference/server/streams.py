@@ -16,10 +16,14 @@ from inference.server.wire import unless_disconnected
 MAX_CHOICES = 8
 
 
-def require_model(asked: str, engine: Engine) -> None:
-    """Raises: ModelNotFound, naming the model that is served."""
-    if asked != engine.model:
-        raise ModelNotFound(f"The model {asked!r} is not served here; {engine.model!r} is.", param="model")
+def adapter_of(asked: str, engine: Engine) -> str | None:
+    """The adapter that a request's ``model`` names; None is the model itself. Raises: ModelNotFound."""
+    if asked == engine.model:
+        return None
+    if asked not in engine.adapters:
+        served = ", ".join(map(repr, (engine.model, *engine.adapters)))
+        raise ModelNotFound(f"The model {asked!r} is not served here; served: {served}.", param="model")
+    return asked
 
 
 class ChoiceStream:
@@ -89,7 +93,7 @@ def _choice(request: GenerationRequest, index: int) -> GenerationRequest:
 
 @dataclass(slots=True)
 class Choice:
-    """One finished choice, collected."""
+    """One choice, collected."""
 
     texts: list[str] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -100,6 +104,19 @@ class Choice:
     def text(self) -> str:
         """The whole text."""
         return "".join(self.texts)
+
+    @property
+    def beginning(self) -> str:
+        """The first piece that is not empty; it tells a tool call from text."""
+        return next(filter(None, self.texts), "")
+
+    def add(self, delta: Delta) -> None:
+        """Take the next piece in."""
+        self.texts.append(delta.text)
+        self.logprobs += delta.logprobs
+        if delta.finish_reason is not None:
+            self.finish_reason = delta.finish_reason
+            self.usage = delta.usage or Usage()
 
 
 async def answer(request: Request, stream: ChoiceStream, count: int) -> list[Choice] | None:
@@ -123,12 +140,7 @@ async def collect(stream: ChoiceStream, count: int) -> list[Choice]:
     """Read a merged stream to its end. Raises: InferenceError."""
     choices = [Choice() for _ in range(count)]
     async for index, delta in stream:
-        choice = choices[index]
-        choice.texts.append(delta.text)
-        choice.logprobs += delta.logprobs
-        if delta.finish_reason is not None:
-            choice.finish_reason = delta.finish_reason
-            choice.usage = delta.usage or Usage()
+        choices[index].add(delta)
     return choices
 
 

@@ -129,11 +129,13 @@ class EventStream(Response):
     """
 
     media_type = "text/event-stream"
+    ending = "data: [DONE]\n\n"
 
     def __init__(self, events: AsyncGenerator[dict[str, Any]], on_close: Callable[[], Awaitable[None]]) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._events = events
         self._on_close = on_close
+        self._sent = 0
         # The base class counts an empty body; a stream has no length.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
 
@@ -143,7 +145,7 @@ class EventStream(Response):
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(_until_disconnect(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await self._keep_alive({sending, leaving}, send)
         finally:
             for task in (sending, leaving):
                 task.cancel()
@@ -151,28 +153,29 @@ class EventStream(Response):
             await self._events.aclose()
             await self._on_close()
 
+    def encoded(self, event: dict[str, Any]) -> str:
+        """An event as it goes over the wire."""
+        return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+
+    async def _keep_alive(self, tasks: set[asyncio.Task[None]], send: Send) -> None:
+        """Wait for the first task. One timer serves the whole stream; one for each event costs more than the event."""
+        seen = -1
+        while not (await asyncio.wait(tasks, timeout=KEEPALIVE_S, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if self._sent == seen:
+                await send({"type": "http.response.body", "body": b": still working\n\n", "more_body": True})
+            seen = self._sent
+
     async def _send_all(self, send: Send) -> None:
         async def write(text: str, *, more: bool = True) -> None:
             await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+            self._sent += 1
 
-        upcoming: asyncio.Task[dict[str, Any]] | None = None
         try:
-            while True:
-                upcoming = upcoming or asyncio.ensure_future(anext(self._events))
-                done, _ = await asyncio.wait({upcoming}, timeout=KEEPALIVE_S)
-                if not done:
-                    await write(": still working\n\n")
-                    continue
-                event, upcoming = upcoming.result(), None
-                await write(f"data: {json.dumps(event, ensure_ascii=False)}\n\n")
-        except StopAsyncIteration:
-            await write("data: [DONE]\n\n", more=False)
+            async for event in self._events:
+                await write(self.encoded(event))
+            await write(self.ending, more=False)
         except InferenceError as error:
             await write(f"data: {json.dumps(error.body(), ensure_ascii=False)}\n\n", more=False)
-        finally:
-            if upcoming is not None and not upcoming.done():
-                upcoming.cancel()
-                await asyncio.gather(upcoming, return_exceptions=True)
 
 
 async def _until_disconnect(receive: Receive) -> None:

@@ -76,8 +76,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def herald(model: str, *, backend: str = "llama_cpp") -> Iterator[Running]:
-    """Herald's inference process."""
+def herald(model: str, *, backend: str = "llama_cpp", **settings: str) -> Iterator[Running]:
+    """Herald's inference process; ``settings`` are more variables of its environment."""
     port = free_port()
     environment = {
         **os.environ,
@@ -85,6 +85,7 @@ def herald(model: str, *, backend: str = "llama_cpp") -> Iterator[Running]:
         "HERALD_INFERENCE_PORT": str(port),
         "HERALD_INFERENCE_KEY": KEY,
         "HERALD_INFERENCE_BACKEND": backend,
+        **settings,
     }
     with _process("herald", [sys.executable, "-m", "inference"], environment, port, "/readyz", {200, 503}) as pid:
         url = f"http://127.0.0.1:{port}"

@@ -63,7 +63,7 @@ def test_without_the_key_nothing_is_served(server: Any, path: str, key: str) -> 
 @pytest.mark.parametrize(
     ("fields", "status", "code", "param", "text"),
     [
-        ({"model": "gpt-5"}, 404, "model_not_found", "model", "'fake' is"),
+        ({"model": "gpt-5"}, 404, "model_not_found", "model", "served: 'fake'"),
         ({"messages": []}, 400, "invalid_request", "messages", "at least 1"),
         ({"messages": [{"role": "pirate", "content": "x"}]}, 400, "invalid_request", "messages.0.role", "system"),
         ({"temperature": 3}, 400, "invalid_request", "temperature", "less than or equal to 2"),

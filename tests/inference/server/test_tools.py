@@ -135,6 +135,19 @@ def test_text_stays_text(server: Any, stream: bool) -> None:
                 assert answer.message.tool_calls is None
 
 
+def test_a_sign_in_the_middle_of_text_begins_no_call(client: httpx.Client) -> None:
+    """Text that holds the first character of a call somewhere is streamed to its end."""
+    found = 0
+    for seed in range(8):
+        request = body(max_tokens=20, seed=seed, logit_bias={str(ord("<")): 13.0})
+        text = client.post("/v1/chat/completions", json=request).json()["choices"][0]["message"]["content"] or ""
+        lines = client.post("/v1/chat/completions", json={**request, "stream": True}).text.split("\n")
+        chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == text
+        found += "<" in text
+    assert found
+
+
 def test_a_call_that_is_cut_is_no_call(client: httpx.Client) -> None:
     """Too few tokens: finish_reason length, neither call nor text."""
     for fields in ({"tool_choice": "required"}, {"logit_bias": CALL_FIRST}):
