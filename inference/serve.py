@@ -17,12 +17,14 @@ from inference.backends.base import Backend
 from inference.batch.lines import BatchLimits
 from inference.config import InferenceSettings, inference_key, physical_cores
 from inference.embedder import Embedder
+from inference.engine.base import Engine
 from inference.engine.local import LocalEngine
 from inference.errors import StartupError
 from inference.memory import GIB, available_bytes, plan_memory
 from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
 from inference.server.state import BatchState
+from inference.traces import CallLog, TracedEngine
 from models.catalog import Kind, load_catalog
 from models.errors import ModelError
 from models.fetch import locate
@@ -56,6 +58,7 @@ def serve(settings: InferenceSettings) -> int:
     key = inference_key(settings)
     load = backend_loader(settings)
     engine = LocalEngine(settings, load)
+    traced = TracedEngine(engine, open_call_log())
     embedder = make_embedder(settings)
     failures: list[str] = []
 
@@ -74,8 +77,8 @@ def serve(settings: InferenceSettings) -> int:
         log.info("ready: %s and %s", settings.model, embedder.name)
 
     max_body_bytes = settings.inference_max_body_mb * (1 << 20)
-    batch = make_batches(settings, engine, embedder)
-    app = create_app(engine, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch)
+    batch = make_batches(settings, traced, embedder)
+    app = create_app(traced, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on", server_header=False
     )
@@ -149,7 +152,7 @@ def locate_model(name: str, kind: Kind) -> Path:
         raise StartupError(str(error)) from error
 
 
-def make_batches(settings: InferenceSettings, engine: LocalEngine, embedder: Embedder) -> BatchState:
+def make_batches(settings: InferenceSettings, engine: Engine, embedder: Embedder) -> BatchState:
     """Offline generation, kept in the data home. Raises: StartupError."""
     folder = herald_home() / "batches"
     limits = BatchLimits(line_bytes=settings.inference_max_body_mb * (1 << 20))
@@ -160,6 +163,18 @@ def make_batches(settings: InferenceSettings, engine: LocalEngine, embedder: Emb
         raise StartupError(
             f"The folder {folder} cannot be used: {error.strerror or error}. Check that the user who runs Herald owns "
             "it and that the disk is not full."
+        ) from error
+
+
+def open_call_log() -> CallLog:
+    """The record of all calls in the data home. Raises: StartupError."""
+    path = herald_home() / "logs" / "calls.jsonl"
+    try:
+        return CallLog(path)
+    except OSError as error:
+        raise StartupError(
+            f"The folder {path.parent} cannot be used: {error.strerror or error}. Check that the user who runs Herald "
+            "owns it and that the disk is not full."
         ) from error
 
 

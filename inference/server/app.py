@@ -16,9 +16,11 @@ from starlette.responses import JSONResponse
 from inference.embedder import Embedder
 from inference.engine.base import Engine
 from inference.errors import InferenceError
-from inference.server import batches, chat_completions, completions, embeddings, files, health, responses
+from inference.server import batches, calls, chat_completions, completions, embeddings, files, health, responses
 from inference.server.state import BatchState, ServerState
+from inference.server.tracing import Tracing
 from inference.server.wire import Gate, error_response, invalid_body
+from inference.traces import TracedEngine
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def create_app(
     """The ASGI application. ``start`` loads the models; it runs beside the server, which answers while they load.
 
     With ``batch``, files and batches are served, and unfinished ones are gone on with as soon as the models are there.
+    The calls of a traced engine are listed.
     """
 
     @asynccontextmanager
@@ -52,9 +55,12 @@ def create_app(
             embedder.close()
 
     app = FastAPI(title="Herald inference", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.server = ServerState(engine, embedder, int(time.time()), batch)
+    recorded = engine.calls if isinstance(engine, TracedEngine) else None
+    app.state.server = ServerState(engine, embedder, int(time.time()), batch, recorded)
     for module in (health, chat_completions, completions, responses, embeddings):
         app.include_router(module.router)
+    if recorded is not None:
+        app.include_router(calls.router)
     if batch is not None:
         app.include_router(files.router)
         app.include_router(batches.router)
@@ -63,6 +69,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_unexpected)
     uploads = {} if batch is None else {"/v1/files": batch.limits.file_bytes + files.FORM_BYTES}
+    app.add_middleware(Tracing)
     app.add_middleware(Gate, key=key, max_body_bytes=max_body_bytes, upload_bytes=uploads)
     return app
 
