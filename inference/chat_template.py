@@ -10,13 +10,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import jinja2
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from inference.backends.base import Backend
 from inference.errors import InvalidRequest
 
 # Private-use characters mark a control token's text inside of callers' text until it is tokenized as plain text.
@@ -28,10 +27,52 @@ _FALLBACK = (
 )
 
 
-class ChatTemplate:
-    """The chat format of one loaded model."""
+class TemplateFacts(Protocol):
+    """What a model's files say of its template."""
 
-    def __init__(self, backend: Backend) -> None:
+    @property
+    def chat_template(self) -> str:
+        """Jinja source; empty for none."""
+        ...
+
+    @property
+    def begin_text(self) -> str:
+        """The begin token's text."""
+        ...
+
+    @property
+    def end_text(self) -> str:
+        """The end token's text."""
+        ...
+
+    @property
+    def adds_begin_token(self) -> bool:
+        """Whether every prompt starts with the begin token."""
+        ...
+
+
+class Vocabulary(Protocol):
+    """A model's tokens, wherever it computes: a loaded backend, or a tokenizer alone."""
+
+    @property
+    def info(self) -> TemplateFacts:
+        """Facts about the model."""
+        ...
+
+    @property
+    def control_texts(self) -> Mapping[str, int]:
+        """The control tokens by their text."""
+        ...
+
+    def tokenize(self, text: str, *, parse_control: bool) -> list[int]:
+        """Tokens of a text; control tokens' texts become control tokens only with ``parse_control``."""
+        ...
+
+
+class ChatTemplate:
+    """The chat format of one model."""
+
+    def __init__(self, backend: Vocabulary) -> None:
         """Raises: jinja2.TemplateError when the model's template cannot be compiled."""
         self._backend = backend
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])

@@ -25,8 +25,10 @@ class InferenceSettings(BaseSettings):
     inference_key: SecretStr | None = Field(
         None, description="Key that callers present; made at first start when unset."
     )
-    inference_backend: Literal["llama_cpp", "fake"] = Field(
-        "llama_cpp", description="What computes; fake is for tests."
+    inference_backend: Literal["llama_cpp", "vllm", "openai", "anthropic", "fake"] = Field(
+        "llama_cpp",
+        description="What computes: llama_cpp in this process, vllm beside it, a hosted provider (prompts leave the "
+        "machine); fake is for tests.",
     )
     inference_threads: int = Field(0, ge=0, le=512, description="Threads that decode; 0 is one for each physical core.")
     inference_context: int = Field(8192, ge=256, description="Most tokens of one request, prompt and answer together.")
@@ -34,6 +36,35 @@ class InferenceSettings(BaseSettings):
     inference_queue: int = Field(64, ge=0, description="Requests that may wait for their turn before callers get 429.")
     inference_queue_timeout_s: float = Field(120.0, gt=0, description="Longest wait for a turn, in seconds.")
     inference_max_body_mb: int = Field(8, ge=1, le=512, description="Largest request body, in MiB.")
+
+    vllm_urls: str = Field(
+        "", description="Comma-separated origins of vLLM servers that run elsewhere; without it one is started here."
+    )
+    vllm_key: SecretStr | None = Field(None, description="Key that the servers of HERALD_VLLM_URLS want.")
+    vllm_model: Path | None = Field(
+        None,
+        description="Folder of the model for vLLM: safetensors, tokenizer, config; without it the one that "
+        "./scripts/vllm install --model HERALD_MODEL makes. HERALD_VLLM_URLS needs the tokenizer's files only.",
+    )
+    vllm_python: Path | None = Field(
+        None, description="Python of the environment that has vLLM; without it the one of ./scripts/vllm install."
+    )
+    vllm_args: str = Field("", description="More arguments for the vLLM server, as on its command line.")
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1", description="Where /chat/completions is, for the backend openai."
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, description="Key for the backend openai; without it the file keys/openai.key."
+    )
+    anthropic_base_url: str = Field(
+        "https://api.anthropic.com", description="Where /v1/messages is, for the backend anthropic."
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, description="Key for the backend anthropic; without it the file keys/anthropic.key."
+    )
+    upstream_silence_s: float = Field(
+        300.0, gt=0, description="Longest wait for the next piece of an answer of vLLM or a provider, in seconds."
+    )
 
 
 def physical_cores() -> int:

@@ -52,6 +52,12 @@ class InvalidSchema(InvalidRequest):
     code = "invalid_schema"
 
 
+class ContentRefused(InvalidRequest):
+    """The provider behind this server answers nothing to this content."""
+
+    code = "content_filter"
+
+
 class BodyTooLarge(InvalidRequest):
     """The request body is over the limit."""
 
@@ -112,6 +118,21 @@ class QueueTimeout(InferenceError):
     status = 429
     kind = "rate_limit_error"
     code = "queue_timeout"
+
+
+class RateLimited(InferenceError):
+    """The provider behind this server takes no more requests now."""
+
+    status = 429
+    kind = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class UpstreamRefused(InferenceError):
+    """The provider behind this server refused Herald itself: its key, or its account."""
+
+    status = 502
+    code = "upstream_refused"
 
 
 class NotReady(InferenceError):

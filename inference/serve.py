@@ -25,6 +25,8 @@ from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
 from inference.server.state import BatchState
 from inference.traces import CallLog, TracedEngine
+from inference.upstream.engine import UpstreamEngine
+from inference.upstream.opening import open_upstream
 from models.catalog import Kind, load_catalog
 from models.errors import ModelError
 from models.fetch import locate
@@ -56,8 +58,7 @@ def serve(settings: InferenceSettings) -> int:
     """Load and serve. Raises: StartupError for all that is known to be wrong before the first request."""
     listener = bind(settings.inference_port)
     key = inference_key(settings)
-    load = backend_loader(settings)
-    engine = LocalEngine(settings, load)
+    engine = make_engine(settings)
     traced = TracedEngine(engine, open_call_log())
     embedder = make_embedder(settings)
     failures: list[str] = []
@@ -105,6 +106,13 @@ def bind(port: int) -> socket.socket:
             f"Port {port} on {HOST} cannot be opened: {reason}. Stop that program, or set HERALD_INFERENCE_PORT."
         ) from error
     return listener
+
+
+def make_engine(settings: InferenceSettings) -> LocalEngine | UpstreamEngine:
+    """The engine that the settings ask for; it is not started. Raises: StartupError."""
+    if settings.inference_backend in ("vllm", "openai", "anthropic"):
+        return open_upstream(settings)
+    return LocalEngine(settings, backend_loader(settings))
 
 
 def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:

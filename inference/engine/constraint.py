@@ -111,20 +111,24 @@ class ConstraintCompiler:
         if spec.kind is not ConstraintKind.TEXT_OR_CALL:
             return _declare(spec)
         schema, validator = _schema_of(spec)
+        return CFG(call_grammar(schema, self._control_texts)), validator
 
-        def mark(text: str) -> str:
-            # A mark that is one token of the vocabulary can only be written as that token.
-            return text if text in self._control_texts else json.dumps(text)
 
-        # Text may not begin like JSON or a code block either: small models write calls that way when they should use
-        # the marks, and such a call would be taken for an answer.
-        grammar = (
-            "start: text | call\n"
-            "text: /([^<{`](.|\\n)*)?/\n"
-            f'call: {mark(CALL_OPEN)} "\\n" body "\\n" {mark(CALL_CLOSE)}\n'
-            f"body: %json {schema}\n"
-        )
-        return CFG(grammar), validator
+def call_grammar(schema: str, control_texts: Collection[str]) -> str:
+    """The Lark grammar of free text or a marked call. ``schema`` guides the call (see ``guiding_schema``)."""
+
+    def mark(text: str) -> str:
+        # A mark that is one token of the vocabulary can only be written as that token.
+        return text if text in control_texts else json.dumps(text)
+
+    # Text may not begin like JSON or a code block either: small models write calls that way when they should use the
+    # marks, and such a call would be taken for an answer.
+    return (
+        "start: text | call\n"
+        "text: /([^<{`](.|\\n)*)?/\n"
+        f'call: {mark(CALL_OPEN)} "\\n" body "\\n" {mark(CALL_CLOSE)}\n'
+        f"body: %json {schema}\n"
+    )
 
 
 def _declare(spec: ConstraintSpec) -> tuple[Term, SchemaValidator | None]:
