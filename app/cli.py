@@ -12,7 +12,7 @@ import typer
 
 from app.client import ApiError, HeraldClient, Preview
 from app.settings import load_settings
-from app.terminal import batch, render
+from app.terminal import batch, render, top
 from app.terminal import chat as chatting
 from app.terminal.connection import EXIT_ACTION_FAILED, EXIT_ERROR, connect, err, out, plain, reported, show_error
 from models.cli import app as models_app
@@ -296,6 +296,14 @@ def status(as_json: JsonOption = False) -> None:
             out.print(render.health(state))
     if state["status"] != "ok":
         raise typer.Exit(EXIT_ERROR)
+
+
+@app.command("top")
+def show_top(
+    once: Annotated[bool, typer.Option("--once", help="Print one picture, over one second, and end.")] = False,
+) -> None:
+    """Watch the model server: requests, tokens a second, latencies, cache, memory, newest calls. q ends it."""
+    top.run(once=once)
 
 
 if __name__ == "__main__":

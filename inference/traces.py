@@ -171,6 +171,7 @@ class _Call:
             self._engine.call_metrics.gaps.observe(now_s - self._latest_s)
         else:
             self._first_s = now_s - self._started_s
+            self._engine.call_metrics.ttft.observe(self._first_s)
         self._latest_s = now_s
 
     def end(self, outcome: Outcome, usage: Usage, *, finish_reason: str = "", error: str = "") -> None:
@@ -183,8 +184,6 @@ class _Call:
         metrics.duration.observe(total_s)
         if error:
             metrics.errors[error] += 1
-        if self._first_s:
-            metrics.ttft.observe(self._first_s)
         if outcome == "finished":
             metrics.queue.observe(usage.queue_s)
         self._engine.calls.add(self._record(outcome, usage, total_s, finish_reason, error))
