@@ -198,7 +198,7 @@ class _Call:
             "parent_span_id": caller.parent_id,
             "http.route": caller.route or None,
             "gen_ai.operation.name": "chat" if request.messages is not None else "text_completion",
-            "gen_ai.request.model": self._engine.model,
+            "gen_ai.request.model": request.adapter or self._engine.model,
             "gen_ai.response.id": request.request_id,
             "gen_ai.response.finish_reasons": [finish_reason] if finish_reason else [],
             "gen_ai.usage.input_tokens": usage.prompt_tokens,
