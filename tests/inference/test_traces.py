@@ -162,6 +162,19 @@ def test_each_choice_is_a_call_of_one_trace(make_server: Callable[..., Any]) -> 
     assert len({record["span_id"] for record in records}) == 3
 
 
+def test_a_line_of_a_batch_is_a_call_in_the_background(make_server: Callable[..., Any], tmp_path: Path) -> None:
+    """It has no HTTP request of its own, so no route, and begins its own trace."""
+    server = make_server(batch_folder=tmp_path / "batches")
+    line = json.dumps({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": BODY})
+    with server.client() as client:
+        upload = client.post("/v1/files", files={"file": ("in.jsonl", line + "\n")}, data={"purpose": "batch"})
+        body = {"input_file_id": upload.json()["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        assert client.post("/v1/batches", json=body).status_code == 200
+        (record,) = until_recorded(client, 1)
+    assert (record["herald.background"], record["http.route"], record["parent_span_id"]) == (True, None, None)
+    assert record["herald.outcome"] == "finished"
+
+
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(traces, "FILE_BYTES", 1000)
