@@ -73,7 +73,7 @@ def serve_engine(engine: Any, *, waits: bool = True) -> Iterator[Served]:
     app = create_app(traced, embedder, key=KEY, max_body_bytes=1 << 20, start=start)
     with run_app(app) as url:
         if waits:
-            assert started.wait(170)
+            assert started.wait(300)
             assert not problems, problems
         yield Served(url, engine)
 
