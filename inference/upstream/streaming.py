@@ -100,7 +100,7 @@ class UpstreamStream:
         except InferenceError:
             await self.aclose()
             raise
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
             await self.aclose()
             raise cut_off(self._name) from error
         await self.aclose()

@@ -297,6 +297,7 @@ def test_a_client_that_leaves_frees_its_place(ask: Asker) -> None:
     body = {"model": ask.served.model, "messages": [{"role": "user", "content": "Count to a million."}]}
     fields = {**body, "stream": True, "max_tokens": 900, "logit_bias": {"2": -100, "0": -100}}
     with ask.client.stream("POST", "/v1/chat/completions", json=fields) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()  # kept: the response is closed with its iterator
+        next(lines)
     until(lambda: ask.metric("running") == 0)
     assert ask.text(max_tokens=2)

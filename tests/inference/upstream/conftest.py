@@ -1,0 +1,49 @@
+"""What the tests of upstreams share: a model folder with a tokenizer of bytes, as transformers would save it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+CONTROL = ("<|im_start|>", "<|im_end|>")
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def byte_letters() -> list[str]:
+    """The letter that stands for each byte in byte-level tokenizers. Source: GPT-2's bytes_to_unicode."""
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = iter(range(256, 512))
+    return [chr(byte) if byte in shown else chr(next(hidden)) for byte in range(256)]
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """256 tokens for the bytes, then two control tokens; 64 tokens of context; no weights to speak of."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    vocabulary = {letter: number for number, letter in enumerate(byte_letters())}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    tokenizer = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": 256 + number, "content": text, **flags} for number, text in enumerate(CONTROL)],
+        "normalizer": None,
+        "pre_tokenizer": byte_level,
+        "post_processor": None,
+        "decoder": byte_level,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
+    }
+    options = {"bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>"}}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(options), "utf-8")
+    (folder / "config.json").write_text(json.dumps({"vocab_size": 260, "max_position_embeddings": 64}), "utf-8")
+    (folder / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
