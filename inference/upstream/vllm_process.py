@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -117,9 +120,12 @@ class VllmProcess:
         while not self._is_closing.is_set():
             started_at = time.monotonic()
             process = self._spawn(server)
-            await self._until_up(process, server)
-            status = await asyncio.to_thread(process.wait)
+            # Not reaped yet, so that its number still names its group and nobody else's.
+            ended = asyncio.create_task(asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WEXITED | os.WNOWAIT))
+            await self._until_up(ended, server)
+            await ended
             server.is_up, server.problem = False, "vLLM ended and is being started again"
+            status = self._bury(process)
             if self._is_closing.is_set():
                 return
             if not self._is_ready.is_set():
@@ -147,9 +153,16 @@ class VllmProcess:
         self.starts += 1
         return self._process
 
-    async def _until_up(self, process: subprocess.Popen[bytes], server: Server) -> None:
+    def _bury(self, process: subprocess.Popen[bytes]) -> int:
+        """End what is left of the keeper's group, should the keeper itself have been killed; returns its status."""
+        self._end()
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter: nobody but the dead is left
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
+
+    async def _until_up(self, ended: asyncio.Task[Any], server: Server) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while process.poll() is None and not self._is_closing.is_set():
+        while not ended.done() and not self._is_closing.is_set():
             await ask(self._http, server, self._options.model)
             if server.is_up:
                 self._is_ready.set()

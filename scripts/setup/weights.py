@@ -17,11 +17,14 @@ _WANTED = """
 import json, sys
 from app.errors import AppError
 from app.settings import load_settings
+from inference.config import InferenceSettings
 try:
     settings = load_settings()
 except AppError as error:
     sys.exit(error.message)
-print(json.dumps([] if settings.inference_url else [settings.model, settings.embedding_model]))
+# vLLM has a form of its own of the language model, and a provider's is nowhere here.
+chat = [settings.model] if InferenceSettings().inference_backend == "llama_cpp" else []
+print(json.dumps([] if settings.inference_url else [*chat, settings.embedding_model]))
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -301,3 +302,22 @@ def test_a_client_that_leaves_frees_its_place(ask: Asker) -> None:
         next(lines)
     until(lambda: ask.metric("running") == 0)
     assert ask.text(max_tokens=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "served", [pytest.param("vllm", marks=[pytest.mark.model, pytest.mark.vllm])], indirect=True, scope="module"
+)
+def test_a_vllm_that_is_killed_is_started_again(ask: Asker) -> None:
+    """The answer under way ends with an error, others are told to come again, and then they are served."""
+    process = ask.served.engine._fleet
+    fields = {"model": ask.served.model, "messages": [{"role": "user", "content": "Count."}], "stream": True}
+    with ask.client.stream("POST", "/v1/chat/completions", json=fields) as response:
+        lines = (line for line in response.iter_lines() if line.startswith("data: {"))
+        next(lines)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert json.loads(list(lines)[-1][6:])["error"]["code"] == "engine_failed"
+    assert ask.post().status_code == 503
+    until(lambda: ask.served.engine.status().status == "ready", within_s=300)
+    assert ask.text()
+    assert process.starts == 2
