@@ -55,10 +55,11 @@ class Gate:
             return
         headers = dict(scope["headers"])
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
-            problem = "wrong" if b"authorization" in headers else "missing"
+            # OpenAI's words: clients such as LiteLLM know a wrong key by them.
+            problem = "Incorrect API key provided" if b"authorization" in headers else "The API key is missing"
             error = Unauthorized(
-                f"The API key is {problem}. Send it as 'Authorization: Bearer KEY'; it is HERALD_INFERENCE_KEY, or the "
-                "content of keys/inference.key in Herald's data folder."
+                f"{problem}. Send it as 'Authorization: Bearer KEY'; it is HERALD_INFERENCE_KEY, or the content of "
+                "keys/inference.key in Herald's data folder."
             )
             await error_response(error)(scope, receive, send)
             return

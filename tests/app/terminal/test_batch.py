@@ -148,7 +148,7 @@ def test_a_wrong_key_is_said(herald: Run, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HERALD_INFERENCE_KEY", "wrong")
     result = herald()
     assert result.exit_code == 1
-    assert "The API key is wrong" in unwrapped(result.stderr)
+    assert "Incorrect API key provided" in unwrapped(result.stderr)
 
 
 def test_every_request_is_answered_once(herald: Run, server: RunningServer) -> None:

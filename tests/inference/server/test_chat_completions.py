@@ -57,7 +57,7 @@ def test_without_the_key_nothing_is_served(server: Any, path: str, key: str) -> 
         response = client.post(path, json=body())
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "invalid_api_key"
-    assert ("missing" if not key else "wrong") in response.json()["error"]["message"]
+    assert ("missing" if not key else "Incorrect API key provided") in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
