@@ -85,11 +85,19 @@ async def generate(engine: LocalEngine, schema: RealSchema, outcome: Outcome, nu
     if outcome.output == "valid":
         # Not the engine's own validator: what it let through is looked at once more.
         try:
-            jsonschema.validate(json.loads("".join(pieces)), content)
+            _look_again(json.loads("".join(pieces)), content)
         except (jsonschema.ValidationError, ValueError) as error:
             outcome.output, outcome.detail = "wrong", str(error)[:300]
         except Exception as error:
             outcome.detail = f"not looked at again: {error}"[:300]
+
+
+def _look_again(value: object, schema: dict[str, object]) -> None:
+    """Validate with the library alone. Raises: ValidationError, or whatever it cannot do."""
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    if "$schema" not in schema and not kind(kind.META_SCHEMA).is_valid(schema):
+        kind = jsonschema.Draft7Validator
+    kind(schema).validate(value)
 
 
 async def generate_all(engine: LocalEngine, pairs: list[tuple[RealSchema, Outcome]], max_tokens: int) -> None:
