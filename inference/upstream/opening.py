@@ -67,6 +67,8 @@ def _vllm(settings: InferenceSettings) -> tuple[Dialect, Fleet]:
         key = settings.vllm_key.get_secret_value() if settings.vllm_key is not None else ""
         for url in urls:
             _require_url("HERALD_VLLM_URLS", url, carries_secrets=False)
+            if httpx.URL(url).host not in _LOOPBACK:
+                log.warning("Prompts leave this machine: HERALD_VLLM_URLS names %s.", url)
         return VllmDialect(vocabulary), WatchedServers(urls, key, settings.model)
     context = settings.inference_context
     options = VllmOptions(
