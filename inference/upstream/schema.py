@@ -25,6 +25,7 @@ _NARROWS = frozenset(
     | {"default", "examples", "deprecated", "readOnly", "writeOnly", "contentEncoding", "contentMediaType"}
     | {"$schema", "$id", "$comment"}
 )
+_JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
 
 def provider_schema(spec: ConstraintSpec, name: str) -> tuple[dict[str, Any], bool]:
@@ -95,8 +96,18 @@ def _strict(schema: Any) -> dict[str, Any]:
             result[key] = value
         elif key not in _NARROWS:
             raise _NotStrict
+    if "type" not in result and ("const" in result or "enum" in result):
+        result["type"] = _type_of([result["const"]] if "const" in result else result["enum"])
     if result.get("type") == "object" or "properties" in result:
         names = set(result.get("properties", {}))
         if result.get("additionalProperties") is not False or set(result.get("required", ())) != names:
             raise _NotStrict
     return result
+
+
+def _type_of(values: list[Any]) -> str:
+    """The one JSON type of some values, which strict modes want named beside them."""
+    types = {_JSON_TYPES.get(type(value), "") for value in values}
+    if len(types) != 1 or "" in types:
+        raise _NotStrict
+    return types.pop()

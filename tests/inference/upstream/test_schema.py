@@ -51,6 +51,7 @@ def test_objects_stay_and_everything_else_is_wrapped() -> None:
         {**CLOSED, "properties": {"a": {"type": "object"}}, "required": ["a"]},
         {**CLOSED, "properties": {"a": True}, "required": ["a"]},
         {**CLOSED, "allOf": [{}]},
+        {**CLOSED, "properties": {"a": {"enum": ["x", 1]}}, "required": ["a"]},
     ],
 )
 def test_open_objects_and_unknown_keywords_are_not_strict(schema: Any) -> None:
@@ -72,3 +73,11 @@ def test_a_strict_form_permits_at_least_what_the_schema_permits() -> None:
         "maxLength": {"type": "string", "description": "d"},
         "n": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
     }
+
+
+def test_constants_get_their_type_beside_them() -> None:
+    """Strict modes want it, and it changes nothing."""
+    schema = {**CLOSED, "properties": {"a": {"const": True}, "b": {"enum": ["x", "y"]}}, "required": ["a", "b"]}
+    strict = strict_form(schema)
+    assert strict is not None
+    assert [strict["properties"][name]["type"] for name in "ab"] == ["boolean", "string"]
