@@ -14,8 +14,6 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ RATE = 50
 MAX_TOKENS = 8
 LONG_TOKENS = 400_000
 PINGS = 100
-HEADERS = {"Authorization": f"Bearer {KEY}"}
+CHAT = "/v1/chat/completions"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # One stream is written for as long as the benchmark lasts, and all others wait behind it.
 IDLE_SETTINGS = {
@@ -55,40 +53,76 @@ def resident_kib(pid: int) -> int:
     raise RuntimeError(f"Process {pid} reports no memory.")
 
 
-def body(server: Running, **fields: Any) -> dict[str, Any]:
-    """A short chat completion."""
-    return {
-        "model": server.model,
-        "messages": [{"role": "user", "content": "hello"}],
-        "max_tokens": MAX_TOKENS,
-        **fields,
-    }
+class Connection:
+    """As little HTTP as will do: a client library would take longer than the server that is measured."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, server: Running) -> Connection:
+        """Connect."""
+        return cls(*await asyncio.open_connection("127.0.0.1", httpx.URL(server.url).port))
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+        """Write a request."""
+        content = json.dumps(body).encode() if body else b""
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        self._writer.write(head.encode() + content)
+
+    async def receive(self) -> bytes:
+        """Read an answer that has a length. Raises: RuntimeError when it is an error."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = next(int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length:"))
+        content = await self.reader.readexactly(length)
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"A request was refused: {content.decode()}")
+        return content
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+def chat(server: Running, **fields: Any) -> dict[str, Any]:
+    """The body of a short chat completion."""
+    message = {"role": "user", "content": "hello"}
+    return {"model": server.model, "messages": [message], "max_tokens": MAX_TOKENS, **fields}
 
 
 async def load(server: Running, requests: int) -> list[float]:
     """ms that HTTP adds to the engine's own time, for each request of an open loop."""
     added: list[float] = []
-    async with httpx.AsyncClient(base_url=server.url, timeout=60, headers=HEADERS, trust_env=False) as client:
+    connections = [await Connection.open(server) for _ in range(RATE)]
 
-        async def one(delay_s: float) -> None:
-            await asyncio.sleep(delay_s)
-            started_at = time.perf_counter()
-            response = await client.post("/v1/chat/completions", json=body(server))
-            took_ms = (time.perf_counter() - started_at) * 1000
-            added.append(took_ms - response.json()["usage"]["timings"]["total_ms"])
+    async def one(delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        connection = connections.pop()
+        started_at = time.perf_counter()
+        connection.send("POST", CHAT, chat(server))
+        content = await connection.receive()
+        took_ms = (time.perf_counter() - started_at) * 1000
+        connections.append(connection)
+        added.append(took_ms - json.loads(content)["usage"]["timings"]["total_ms"])
 
-        await asyncio.gather(*(one(number / RATE) for number in range(requests)))
+    await asyncio.gather(*(one(number / RATE) for number in range(requests)))
+    for connection in connections:
+        await connection.close()
     return added
 
 
 async def pings(server: Running, count: int) -> list[float]:
     """ms that /healthz takes, one after the other."""
-    times: list[float] = []
-    async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as client:
-        for _ in range(count):
-            started_at = time.perf_counter()
-            (await client.get("/healthz")).raise_for_status()
-            times.append((time.perf_counter() - started_at) * 1000)
+    connection, times = await Connection.open(server), []
+    for _ in range(count):
+        started_at = time.perf_counter()
+        connection.send("GET", "/healthz")
+        await connection.receive()
+        times.append((time.perf_counter() - started_at) * 1000)
+    await connection.close()
     return times
 
 
@@ -113,26 +147,19 @@ async def idle(server: Running, count: int) -> list[Row]:
     """Open streams of which one is written and the others wait; look at what they take and whether all are there."""
     before_kib = resident_kib(server.pid)
     alone_ms = await pings(server, PINGS)
-    limits = httpx.Limits(max_connections=None)
-    readers: list[AsyncIterator[str]] = []  # a reader that is let go of closes its stream
-    async with AsyncExitStack() as stack:
-        client = httpx.AsyncClient(base_url=server.url, timeout=600, headers=HEADERS, limits=limits, trust_env=False)
-        await stack.enter_async_context(client)
-
-        async def opened(max_tokens: int) -> None:
-            fields = body(server, max_tokens=max_tokens, stream=True, logit_bias=NO_END)
-            response = await stack.enter_async_context(client.stream("POST", "/v1/chat/completions", json=fields))
-            lines = response.aiter_lines()
-            if not (await anext(lines)).startswith("data: {"):
-                raise RuntimeError(f"A stream was refused with {response.status_code}.")
-            readers.append(lines)
-
-        await opened(LONG_TOKENS)
-        for _ in range(count - 1):
-            await opened(MAX_TOKENS)
-        each_kib = (resident_kib(server.pid) - before_kib) / count
-        beside_ms = await pings(server, PINGS)
-        page = (await client.get("/metrics")).text
+    streams: list[Connection] = []
+    for number in range(count):
+        streams.append(await Connection.open(server))
+        max_tokens = MAX_TOKENS if number else LONG_TOKENS
+        streams[-1].send("POST", CHAT, chat(server, max_tokens=max_tokens, stream=True, logit_bias=NO_END))
+        await streams[-1].reader.readuntil(b"data: {")
+    each_kib = (resident_kib(server.pid) - before_kib) / count
+    beside_ms = await pings(server, PINGS)
+    reporter = await Connection.open(server)
+    reporter.send("GET", "/metrics")
+    page = (await reporter.receive()).decode()
+    for connection in (reporter, *streams):
+        await connection.close()
     gauges = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
     held = float(gauges["herald_inference_running"]) + float(gauges["herald_inference_waiting"])
     return [

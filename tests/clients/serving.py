@@ -52,6 +52,7 @@ def running_server(home: Path) -> Iterator[Server]:
         "HERALD_INFERENCE_KEY": KEY,
         "HERALD_INFERENCE_PORT": "0",
         "HERALD_INFERENCE_CONTEXT": "2048",
+        "HERALD_EMBEDDING_MODEL": "none",  # chat works without one, and loading it takes longer than all of these tests
     }
     log = home / "inference.log"
     with log.open("wb") as output:

@@ -48,7 +48,7 @@ def test_a_wrong_key_is_reported(llm: Callable[..., subprocess.CompletedProcess[
 
 def test_a_prompt_is_answered_streamed_or_not(llm: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     """Both ways print the same text."""
-    options = ("-m", "herald", "-o", "temperature", "0", "-o", "max_tokens", "8", "Tell me about Paris.")
+    options = ("-m", "herald", "-o", "temperature", "0", "-o", "max_tokens", "4", "Tell me about Paris.")
     streamed, whole = llm(*options), llm("--no-stream", *options)
     assert streamed.returncode == whole.returncode == 0, streamed.stderr + whole.stderr
     assert streamed.stdout == whole.stdout
