@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from llguidance import LLTokenizer
 
 from inference.backends.base import BackendInfo, CacheExhausted, DecodeFailed, Logits, Span
+from inference.backends.threads import ThreadCount
 from inference.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -136,6 +138,7 @@ class LlamaCppBackend:
         self._positions = _view(self._batch.pos, MAX_BATCH_TOKENS, np.int32)
         self._wants = _view(self._batch.logits, MAX_BATCH_TOKENS, np.int8)
         _view(self._batch.n_seq_id, MAX_BATCH_TOKENS, np.int32)[:] = 1
+        self._threads = ThreadCount(options.threads)
         self._read_vocabulary()
         self._info = self._describe(options)
         self._constraint_tokenizer: LLTokenizer | None = None
@@ -276,7 +279,11 @@ class LlamaCppBackend:
                 rows += span.logit_rows
             at = end
         self._batch.n_tokens = at
+        threads = self._threads.choose(at)
+        llama.llama_set_n_threads(self._context, threads, threads)
+        started_at_s = time.perf_counter()
         status = llama.llama_decode(self._context, self._batch)
+        self._threads.note(at, time.perf_counter() - started_at_s)
         if status == 1:
             raise CacheExhausted
         if status != 0:
