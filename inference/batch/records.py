@@ -63,14 +63,14 @@ class BatchUsage(BaseModel):
     total_tokens: int = 0
 
     def add(self, usage: dict[str, Any]) -> None:
-        """Count the ``usage`` object of one answer."""
-        prompt, completion = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-        self.input_tokens += prompt
-        self.output_tokens += completion
-        self.total_tokens += prompt + completion
-        self.input_tokens_details.cached_tokens += int(
-            (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-        )
+        """Count the ``usage`` object of one answer. Responses name its members as a batch does, the others do not."""
+        read = usage.get("input_tokens", usage.get("prompt_tokens", 0))
+        written = usage.get("output_tokens", usage.get("completion_tokens", 0))
+        details = usage.get("input_tokens_details") or usage.get("prompt_tokens_details") or {}
+        self.input_tokens += int(read)
+        self.output_tokens += int(written)
+        self.total_tokens += int(read) + int(written)
+        self.input_tokens_details.cached_tokens += int(details.get("cached_tokens", 0))
 
 
 class BatchProblem(BaseModel):

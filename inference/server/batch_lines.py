@@ -14,14 +14,15 @@ from inference.batch.store import BatchStore
 from inference.embedder import Embedder
 from inference.engine.base import Engine
 from inference.errors import InferenceError
-from inference.server import chat_completions, completions, embeddings
+from inference.server import chat_completions, completions, embeddings, responses
+from inference.server.response_bodies import ResponseBody
 from inference.server.schemas import ChatCompletionBody, CompletionBody, EmbeddingsBody
 from inference.server.state import BatchState, new_id
 from inference.server.wire import invalid_body
 
 log = logging.getLogger(__name__)
 
-ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings")
 
 
 def served_model(endpoint: str, engine: Engine, embedder: Embedder) -> str:
@@ -56,6 +57,8 @@ class LineExecutor:
             return await chat_completions.complete_in_background(chat, self._engine)
         if endpoint == "/v1/completions":
             return await completions.complete_in_background(CompletionBody.model_validate(body), self._engine)
+        if endpoint == "/v1/responses":
+            return await responses.complete_in_background(ResponseBody.model_validate(body), self._engine)
         return await embeddings.embed(EmbeddingsBody.model_validate(body), self._embedder)
 
 

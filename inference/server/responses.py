@@ -12,6 +12,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from inference.engine.base import Engine
 from inference.errors import InferenceError
 from inference.server.chat_completions import planned
 from inference.server.response_bodies import FIELDS, ResponseBody
@@ -26,7 +27,7 @@ from inference.server.response_objects import (
     text_part,
 )
 from inference.server.state import state_of
-from inference.server.streams import Choice, ChoiceStream, answer, chat_logprobs, submit_choices
+from inference.server.streams import Choice, ChoiceStream, answer, chat_logprobs, collect, submit_choices
 from inference.server.tools import ToolPlan
 from inference.server.wire import CLIENT_CLOSED, EventStream
 
@@ -36,21 +37,39 @@ router = APIRouter()
 @router.post("/v1/responses")
 async def create_response(body: ResponseBody, request: Request) -> Response:
     """Answer a conversation."""
-    engine = state_of(request).engine
     response = new_response(new_response_id(), body)
-    try:
-        generation, plan = planned(body.chat(), engine)
-        stream = await submit_choices(engine, replace(generation, request_id=response["id"]), 1)
-    except InferenceError as error:
-        error.param = FIELDS.get(error.param or "", error.param)
-        raise
+    stream, plan = await _submit(body, state_of(request).engine, response)
     if body.stream:
         return _ResponseStream(_events(stream, response, plan), stream.aclose)
     choices = await answer(request, stream, 1)
     if choices is None:
         return Response(status_code=CLIENT_CLOSED)
-    choice = choices[0]
-    return JSONResponse(finished(response, _output(response, choice, plan), choice.finish_reason, choice.usage))
+    return JSONResponse(_finished(response, choices[0], plan))
+
+
+async def complete_in_background(body: ResponseBody, engine: Engine) -> Json:
+    """The same for a batch: behind everybody who waits, never streamed. Raises: InferenceError."""
+    response = new_response(new_response_id(), body)
+    stream, plan = await _submit(body, engine, response, is_background=True)
+    try:
+        return _finished(response, (await collect(stream, 1))[0], plan)
+    finally:
+        await stream.aclose()
+
+
+async def _submit(
+    body: ResponseBody, engine: Engine, response: Json, *, is_background: bool = False
+) -> tuple[ChoiceStream, ToolPlan | None]:
+    try:
+        generation, plan = planned(body.chat(), engine, is_background=is_background)
+        return await submit_choices(engine, replace(generation, request_id=response["id"]), 1), plan
+    except InferenceError as error:
+        error.param = FIELDS.get(error.param or "", error.param)
+        raise
+
+
+def _finished(response: Json, choice: Choice, plan: ToolPlan | None) -> Json:
+    return finished(response, _output(response, choice, plan), choice.finish_reason, choice.usage)
 
 
 def _output(response: Json, choice: Choice, plan: ToolPlan | None) -> list[Json]:

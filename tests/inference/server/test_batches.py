@@ -185,6 +185,20 @@ def test_bare_completions_can_be_batched(client: openai.OpenAI) -> None:
     assert results(client, batch.output_file_id)["a"]["response"]["body"]["object"] == "text_completion"
 
 
+def test_responses_can_be_batched(client: openai.OpenAI) -> None:
+    """A refusal names the field; the others are answered, and their tokens counted."""
+    entry = {"custom_id": "a", "method": "POST", "url": "/v1/responses"}
+    good = {**entry, "body": {"model": "fake", "input": "hi", "max_output_tokens": 3}}
+    bad = {**entry, "custom_id": "b", "body": {"model": "fake", "input": "hi", "store": True}}
+    batch = ended(client, create(client, jsonl(good, bad), "/v1/responses").id)
+    body = results(client, batch.output_file_id)["a"]["response"]["body"]
+    assert body["object"] == "response"
+    assert batch.usage.output_tokens == body["usage"]["output_tokens"] > 0
+    assert batch.usage.input_tokens == body["usage"]["input_tokens"] > 0
+    refusal = results(client, batch.error_file_id)["b"]["response"]
+    assert (refusal["status_code"], refusal["body"]["error"]["param"]) == (400, "store")
+
+
 def test_files_and_batches_are_listed_and_deleted(client: openai.OpenAI) -> None:
     """Newest first, a page at a time; the input of a finished batch can go."""
     batches = [ended(client, create(client, jsonl(line(number))).id) for number in range(3)]
