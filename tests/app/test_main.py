@@ -16,6 +16,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from app.__main__ import bound_socket
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
@@ -188,6 +189,12 @@ def started(home: Path, **extra: str) -> subprocess.Popen[bytes]:
     environment |= {"HERALD_HOME": str(home), "HERALD_API_KEY": KEY, "HERALD_INFERENCE_PORT": "9", **extra}
     root = Path(__file__).parents[2]
     return subprocess.Popen([sys.executable, "-m", "app"], cwd=root, env=environment, stderr=subprocess.PIPE)
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """asyncio switches Nagle's algorithm off on connections of a socket whose protocol is named, and of no other."""
+    with bound_socket("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_a_taken_port_ends_in_one_clear_line(tmp_path: Path) -> None:
