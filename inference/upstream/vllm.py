@@ -123,7 +123,7 @@ class VllmDialect:
             case ConstraintKind.GRAMMAR:
                 return {"grammar": spec.text}
             case ConstraintKind.TEXT_OR_CALL:
-                return {"grammar": call_grammar(_guiding(spec.text), self._vocabulary.control_texts)}
+                return {"grammar": call_grammar(_guiding(spec.text), self._vocabulary.marks)}
 
 
 def _guiding(text: str) -> str:

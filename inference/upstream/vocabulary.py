@@ -45,6 +45,11 @@ class FolderVocabulary:
                 "tokenizer.json, tokenizer_config.json and config.json."
             ) from error
         self.control_texts = {row["content"]: row["id"] for row in tokenizer["added_tokens"] if row["special"]}
+        # llguidance, which constrains inside of vLLM too, takes more tokens for control tokens than their flag says:
+        # such a token's text can only be written as that token.
+        self.marks = frozenset(
+            row["content"] for row in tokenizer["added_tokens"] if self._tokenizer.is_special_token(row["id"])
+        )
         self._control_numbers = frozenset(self.control_texts.values())
         self.vocab_size = int(config.get("vocab_size", self._tokenizer.vocab_size))
         self.trained_context: int | None = config.get("max_position_embeddings")

@@ -30,12 +30,12 @@ _UNWANTED = ("torchvision", "torchaudio", "torchcodec")
 _NEEDED_BYTES = 6_000_000_000
 _RUN_AGAIN = "Read the log, mend the cause and run the same command again; finished steps are not repeated."
 
-# Run in vLLM's environment. transformers leaves out of a GGUF how its tokenizer splits and joins texts, and takes the
-# wrong token for its end, so these come from the file's own metadata.
+# Run in vLLM's environment. transformers leaves out of a GGUF how its tokenizer splits and joins texts and most of its
+# added tokens, and takes the wrong token for its end, so these come from the file's own metadata.
 _CONVERT = """
 import sys, torch
 from gguf import GGUFReader
-from tokenizers import Regex, decoders, pre_tokenizers as pre
+from tokenizers import AddedToken, Regex, decoders, pre_tokenizers as pre
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
@@ -55,6 +55,10 @@ tokens = fields["tokenizer.ggml.tokens"].contents()
 tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
 tokenizer.backend_tokenizer.pre_tokenizer = pre.Sequence(splitters[kind])
 tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
+# Control tokens, and those of the user's own such as <tool_call>, which are shown: token_type 3 and 4 of the format.
+for text, kind in zip(tokens, fields["tokenizer.ggml.token_type"].contents()):
+    if kind in (3, 4):
+        tokenizer.add_tokens([AddedToken(text, normalized=False, special=kind == 3)], special_tokens=kind == 3)
 tokenizer.bos_token = tokens[fields["tokenizer.ggml.bos_token_id"].contents()]
 tokenizer.eos_token = tokens[fields["tokenizer.ggml.eos_token_id"].contents()]
 config = AutoConfig.from_pretrained(folder, gguf_file=name)

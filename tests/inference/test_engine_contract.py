@@ -15,14 +15,12 @@ import pytest
 
 from inference.config import InferenceSettings
 from inference.serve import make_engine
-from inference.upstream.opening import vllm_folder
 from models.catalog import load_catalog
 from models.fetch import pull
-from tests.inference.upstream.serving import Served, serve_engine, until
+from tests.inference.upstream.serving import MODEL, Served, require_vllm, serve_engine, until
 
 pytestmark = pytest.mark.timeout(400)  # vLLM's start counts as a part of its first test
 
-MODEL = "smollm2-135m-instruct"
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -46,17 +44,6 @@ WEATHER = {
         },
     },
 }
-
-
-def require_vllm() -> None:
-    """Skip where vLLM is not installed, unless it must be."""
-    parts = (vllm_folder() / "env" / "bin" / "python", vllm_folder() / "models" / MODEL / "model.safetensors")
-    if all(part.exists() for part in parts):
-        return
-    message = "vLLM is not installed: run ./scripts/vllm install"
-    if os.environ.get("HERALD_REQUIRE_VLLM") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-CONTROL = ("<|im_start|>", "<|im_end|>")
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -23,7 +22,7 @@ def byte_letters() -> list[str]:
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    """256 tokens for the bytes, then two control tokens; 64 tokens of context; no weights to speak of."""
+    """256 tokens for the bytes, two control tokens, one that only looks like it; 64 tokens of context; no weights."""
     folder = tmp_path / "model"
     folder.mkdir()
     vocabulary = {letter: number for number, letter in enumerate(byte_letters())}
@@ -33,7 +32,11 @@ def model_folder(tmp_path: Path) -> Path:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": 256 + number, "content": text, **flags} for number, text in enumerate(CONTROL)],
+        "added_tokens": [
+            {"id": 256, "content": "<|im_start|>", **flags},
+            {"id": 257, "content": "<|im_end|>", **flags},
+            {"id": 258, "content": "<tool_call>", **flags, "special": False},
+        ],
         "normalizer": None,
         "pre_tokenizer": byte_level,
         "post_processor": None,

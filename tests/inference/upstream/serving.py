@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -18,8 +20,10 @@ from inference.embedder import Embedder
 from inference.serve import bind
 from inference.server.app import create_app
 from inference.traces import CallLog, TracedEngine
+from inference.upstream.opening import vllm_folder
 
 KEY = "test-key"
+MODEL = "smollm2-135m-instruct"
 
 
 @dataclass
@@ -84,3 +88,14 @@ def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def require_vllm() -> None:
+    """Skip where vLLM is not installed, unless it must be."""
+    parts = (vllm_folder() / "env" / "bin" / "python", vllm_folder() / "models" / MODEL / "model.safetensors")
+    if all(part.exists() for part in parts):
+        return
+    message = "vLLM is not installed: run ./scripts/vllm install"
+    if os.environ.get("HERALD_REQUIRE_VLLM") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
