@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
 import httpx
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ LAYERS, WIDTH, RANK = 30, 576, 4
 
 def write_adapter(path: Path, seed: int, width: int = WIDTH) -> None:
     """An adapter in llama.cpp's format: a random change of every layer's query projection."""
-    gguf = pytest.importorskip("gguf")
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_type(gguf.GGUFType.ADAPTER)
