@@ -27,7 +27,7 @@ _OVERLOADED = frozenset({502, 503, 504, 529})
 def failure(name: str, key_hint: str, status: int, headers: Mapping[str, str], body: bytes) -> InferenceError:
     """The error for an answer with an error status. ``key_hint`` says where the key comes from."""
     found = _error_object(body)
-    said = brief(found.get("message") or f"status {status}")
+    said = brief(found.get("message") or f"status {status}").rstrip(".") + "."
     code = str(found.get("code") or found.get("type") or "")
     param = found.get("param")
     if status in (401, 403):
