@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.catalog import load_catalog
-from models.fetch import pull
-from tests.clients.serving import MODEL, Server, running_server
+from tests.clients.serving import Server, running_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,7 +21,6 @@ def offline() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real inference process with the smallest real model."""
-    pull(load_catalog().get(MODEL))
+    """A real inference process with the smallest real model, which ./scripts/test has fetched."""
     with running_server(tmp_path_factory.mktemp("clients")) as server:
         yield server
