@@ -33,10 +33,7 @@ class Provider:
     holds: bool = False
     left: int = 0
 
-    def app(self, path: str) -> Starlette:
-        return Starlette(routes=[Route(path, self._answer, methods=["POST"])])
-
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         body = json.loads(await request.body())
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
@@ -56,6 +53,25 @@ class Provider:
                 await asyncio.Event().wait()
         finally:
             self.left += 1
+
+
+class Hub:
+    """One server for many stand-ins, each under a number."""
+
+    def __init__(self) -> None:
+        self._providers: list[tuple[str, Provider]] = []
+        self.app = Starlette(routes=[Route("/{number:int}{path:path}", self._answer, methods=["POST"])])
+
+    def add(self, path: str, provider: Provider) -> int:
+        """Answer at a path; returns the number that stands before it."""
+        self._providers.append((path, provider))
+        return len(self._providers) - 1
+
+    async def _answer(self, request: Request) -> Response:
+        path, provider = self._providers[request.path_params["number"]]
+        if request.path_params["path"] != path:
+            return refusal(404, f"no such path: {request.path_params['path']}")
+        return await provider.answer(request)
 
 
 def refusal(status: int, message: str, headers: dict[str, str] | None = None, **fields: Any) -> Response:

@@ -20,6 +20,7 @@ from inference.serve import make_engine
 from inference.upstream.opening import provider_key
 from tests.inference.upstream.providers import (
     Event,
+    Hub,
     Provider,
     anthropic_events,
     openai_call,
@@ -53,14 +54,23 @@ def settings(backend: str, origin: str, **options: Any) -> InferenceSettings:
     return InferenceSettings(_env_file=None, model="big-1", inference_backend=backend, **fields)
 
 
+@pytest.fixture(scope="module")
+def hub() -> Iterator[tuple[Hub, str]]:
+    """The server of all stand-ins, with its origin."""
+    hub = Hub()
+    with run_app(hub.app) as origin:
+        yield hub, origin
+
+
 @pytest.fixture
-def make() -> Iterator[Make]:
+def make(hub: tuple[Hub, str]) -> Iterator[Make]:
     """Start a stand-in for a provider with Herald's endpoint before it; the client speaks to the endpoint."""
     with ExitStack() as stack:
 
         def start(backend: str, *events: Event, **options: Any) -> tuple[Provider, httpx.Client]:
             provider = Provider(lambda _: events)
-            origin = stack.enter_context(run_app(provider.app(PATHS[backend])))
+            stand_ins, url = hub
+            origin = f"{url}/{stand_ins.add(PATHS[backend], provider)}"
             served = stack.enter_context(serve_engine(make_engine(settings(backend, origin, **options))))
             return provider, stack.enter_context(served.client())
 
