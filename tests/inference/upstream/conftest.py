@@ -1,11 +1,20 @@
-"""What the tests of upstreams share: a model folder with a tokenizer of bytes, as transformers would save it."""
+"""What the tests of upstreams share: a model folder with a tokenizer of bytes, and stand-ins for hosted providers."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+
+from inference.serve import make_engine
+from tests.inference.upstream.asking import PATHS, Make, settings
+from tests.inference.upstream.providers import Event, Hub, Provider
+from tests.inference.upstream.serving import run_app, serve_engine
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -50,3 +59,26 @@ def model_folder(tmp_path: Path) -> Path:
     (folder / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
     (folder / "model.safetensors").write_bytes(b"")
     return folder
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[tuple[Hub, str]]:
+    """The server of all stand-ins, with its origin."""
+    hub = Hub()
+    with run_app(hub.app) as origin:
+        yield hub, origin
+
+
+@pytest.fixture
+def make(hub: tuple[Hub, str]) -> Iterator[Make]:
+    """Start a stand-in for a provider with Herald's endpoint before it; the client speaks to the endpoint."""
+    with ExitStack() as stack:
+
+        def start(backend: str, *events: Event, **options: Any) -> tuple[Provider, httpx.Client]:
+            provider = Provider(lambda _: events)
+            stand_ins, url = hub
+            origin = f"{url}/{stand_ins.add(PATHS[backend], provider)}"
+            served = stack.enter_context(serve_engine(make_engine(settings(backend, origin, **options))))
+            return provider, stack.enter_context(served.client())
+
+        yield start
