@@ -153,6 +153,8 @@ class StepLoop:
                 self._count_failure()
                 return
             self._failed_steps = 0
+            if len(planned) == 1:
+                scheduler.costs.note(len(planned[0][1].tokens), time.monotonic() - started_at_s)
             self._apply(planned, logits)
         self._settle()
         self.counters.preempted = scheduler.preempted

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from inference.backends.base import Backend, Span
 from inference.engine.sequences import Sequence
 from inference.engine.slots import SlotTable, common_prefix
+from inference.engine.speculation import StepCosts
 from inference.errors import QueueTimeout
 
 # A prompt waits for another that is computing the same beginning when waiting saves at least so many tokens.
@@ -30,8 +31,8 @@ ADAPTER_TURN_STEPS = 8
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of the running batch. ``step_tokens`` is the budget of a step with nothing but prompts,
-    ``mixed_step_tokens`` of one in which answers are generated too. Answers are guessed ahead up to
-    ``guess_step_tokens`` in a step: beyond that, a CPU takes as much longer as it computes more. 1 never guesses."""
+    ``mixed_step_tokens`` of one in which answers are generated too, ``guess_step_tokens`` of one that computes a single
+    answer with what is guessed to come next; 1 never guesses."""
 
     max_sequences: int
     step_tokens: int = 256
@@ -54,6 +55,7 @@ class Scheduler:
         self._adapter: str | None = None
         self._adapter_steps = 0
         self._max_batch_tokens = backend.info.max_batch_tokens
+        self.costs = StepCosts()
         self._guess_tokens = limits.guess_step_tokens if backend.info.can_trim else 1
 
     @property
@@ -203,9 +205,11 @@ class Scheduler:
             start = sequence.computed
             tokens = sequence.tokens[start : start + count]
             rows = 1 if count == sequence.pending else 0
-            if rows and not prefilling:
-                guessed = sequence.guess(guess_tokens // len(generating) - 1)
-                tokens, rows = tokens + guessed, rows + len(guessed)
+            if generating == [sequence] and not prefilling:
+                # With more answers at once a step is full of arithmetic already.
+                guessed = sequence.guess(guess_tokens - 1)
+                if guessed and self.costs.pays(len(guessed)):
+                    tokens, rows = tokens + guessed, rows + len(guessed)
             planned.append((sequence, Span(sequence.slot.number, start, tokens, rows)))
             budget -= count
         return planned

@@ -10,6 +10,34 @@ NGRAM_TOKENS = 3  # shorter ones are found everywhere and followed by anything
 FIRST_GUESS_TOKENS = 2
 FIRST_PAUSE_TOKENS = 4
 LONGEST_PAUSE_TOKENS = 64
+# Computing guesses must cost at most this share of computing as many tokens one by one.
+WORTHWHILE = 0.8
+TRY_AGAIN_EVERY = 32
+SMOOTHING = 0.2
+
+
+class StepCosts:
+    """What steps of one sequence take, by their number of tokens, and so whether guesses pay on this machine.
+
+    They do where a step waits for memory, so that more tokens cost little; where it waits for arithmetic they do not.
+    """
+
+    def __init__(self) -> None:
+        self._means_s: dict[int, float] = {}
+        self._refusals = 0
+
+    def note(self, tokens: int, seconds: float) -> None:
+        """Learn from a step of one sequence."""
+        mean_s = self._means_s.get(tokens)
+        self._means_s[tokens] = seconds if mean_s is None else mean_s + (seconds - mean_s) * SMOOTHING
+
+    def pays(self, guessed: int) -> bool:
+        """Whether so many guesses, if they come true, save time; now and then true all the same, to measure again."""
+        one_s, all_s = self._means_s.get(1), self._means_s.get(1 + guessed)
+        if one_s is None or all_s is None or all_s <= WORTHWHILE * (1 + guessed) * one_s:
+            return True
+        self._refusals += 1
+        return self._refusals % TRY_AGAIN_EVERY == 0
 
 
 class PromptLookup:

@@ -13,7 +13,7 @@ import pytest
 from inference.backends.fake import VOCAB_SIZE, FakeBackend
 from inference.engine.base import ConstraintKind, ConstraintSpec
 from inference.engine.constraint import ConstraintCompiler, ConstraintState
-from inference.engine.speculation import FIRST_PAUSE_TOKENS, PromptLookup
+from inference.engine.speculation import FIRST_PAUSE_TOKENS, TRY_AGAIN_EVERY, PromptLookup, StepCosts
 
 MakeDriver = Callable[..., Any]
 QUOTE = "We open at nine tomorrow and close when the bread is gone. "
@@ -23,7 +23,8 @@ class Reciting(FakeBackend):
     """Says a text over and over: what comes next depends on the position alone."""
 
     def __init__(self, text: str = QUOTE, **options: Any) -> None:
-        super().__init__(end_bias=-20.0, **options)
+        # Steps that wait rather than compute: more tokens cost nothing, so guesses pay.
+        super().__init__(**{"end_bias": -20.0, "step_delay_s": 0.002, **options})
         self._text = text.encode()
 
     def _row(self, context: list[int]) -> Any:
@@ -69,6 +70,19 @@ def test_a_wrong_guess_is_followed_by_a_pause_that_doubles() -> None:
         assert lookup.guess(tokens, 4) == []
         tokens = tokens + [5, 6, 7, 8] * (pause // 4 - 1) + [4, 1, 2, 3]
     assert lookup.guess(tokens, 4)
+
+
+def test_guesses_that_do_not_pay_are_left_out_and_tried_again_later() -> None:
+    """Where three tokens take three times as long as one, guessing two of them cannot help; machines change."""
+    costs = StepCosts()
+    assert costs.pays(2)
+    costs.note(1, 0.01)
+    costs.note(3, 0.03)
+    assert [costs.pays(2) for _ in range(2 * TRY_AGAIN_EVERY)].count(True) == 2
+    assert costs.pays(7)
+    for _ in range(30):
+        costs.note(3, 0.012)
+    assert all(costs.pays(2) for _ in range(100))
 
 
 def test_a_backend_that_cannot_forget_is_never_asked_to_guess(make_driver: MakeDriver) -> None:
