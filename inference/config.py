@@ -30,7 +30,9 @@ class InferenceSettings(BaseSettings):
         description="What computes: llama_cpp in this process, vllm beside it, a hosted provider (prompts leave the "
         "machine); fake is for tests.",
     )
-    inference_threads: int = Field(0, ge=0, le=512, description="Most threads that decode; 0 is one for each physical core.")
+    inference_threads: int = Field(
+        0, ge=0, le=512, description="Most threads that decode; 0 is one for each physical core."
+    )
     inference_context: int = Field(8192, ge=256, description="Most tokens of one request, prompt and answer together.")
     inference_max_sequences: int = Field(32, ge=1, le=128, description="Requests that are decoded together.")
     inference_queue: int = Field(64, ge=0, description="Requests that may wait for their turn before callers get 429.")
