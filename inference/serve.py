@@ -25,6 +25,7 @@ from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
 from inference.server.state import BatchState
 from inference.traces import CallLog, TracedEngine
+from inference.tuning import load_tuning
 from inference.upstream.engine import UpstreamEngine
 from inference.upstream.opening import open_upstream
 from models.catalog import Kind, load_catalog
@@ -145,6 +146,7 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         slot_count=settings.inference_max_sequences + CACHE_SLOTS,
         max_sequences=settings.inference_max_sequences,
         adapters=find_adapters(herald_home() / "adapters", taken),
+        tuning=load_tuning(path),
     )
     return lambda: LlamaCppBackend(options)
 

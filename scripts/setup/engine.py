@@ -73,6 +73,22 @@ def prove_engine(box: Box, model: Path) -> None:
         _install(box, level, _inputs(box, level))
 
 
+def tune_engine(box: Box) -> None:
+    """Measure what is fastest on this CPU with the configured model; a failure costs speed, not the start."""
+    files = box.state.note("models", "files")
+    inputs = fingerprint(box.state.note("engine", "wheel"), files)
+    if not files or box.state.is_done("tuning", inputs):
+        return
+    box.progress.begin("Measuring what is fastest on this CPU")
+    log = box.log("tuning")
+    log.unlink(missing_ok=True)
+    if run_logged([box.python, "-m", "inference.tuning"], log, box.progress, cwd=box.root) == 0:
+        box.progress.done(f"Fastest on this CPU: {last_lines(log, 1)[0].strip()}")
+    else:
+        box.progress.done(f"What is fastest could not be measured, the usual way is taken; see {log}")
+    box.state.finish("tuning", inputs)
+
+
 def _is_option_unknown(error: SetupError) -> bool:
     """Whether the compiler is too old to know an instruction set that the CPU has."""
     return error.log is not None and any("unrecognized command" in line for line in last_lines(error.log, 400))

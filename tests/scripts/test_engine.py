@@ -136,3 +136,39 @@ def test_the_builds_steps_are_shown_as_numbers() -> None:
     """A compiler's command line says nothing to anybody."""
     assert engine.build_step("[153/262] /usr/bin/c++ -O3 -o x.o") == "153 of 262"
     assert engine.build_step("Building wheel for llama-cpp-python") == ""
+
+
+def _measuring_says(monkeypatch: pytest.MonkeyPatch, status: int) -> list[object]:
+    calls: list[object] = []
+
+    def run_logged(argv: list[object], log: Path, *_args: object, **_options: object) -> int:
+        calls.append(argv)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("repacked weights\n")
+        return status
+
+    monkeypatch.setattr(engine, "run_logged", run_logged)
+    return calls
+
+
+def test_what_cannot_be_measured_does_not_stop_the_set_up(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs speed at most; and it is not tried at every start."""
+    box.state.finish("models", "inputs", files=[("model", str(box.root / "model.gguf"), 7)])
+    calls = _measuring_says(monkeypatch, 1)
+    engine.tune_engine(box)
+    engine.tune_engine(box)
+    assert len(calls) == 1
+
+
+def test_what_is_fastest_is_measured_again_for_another_engine_or_model(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each; and never where inference is elsewhere."""
+    calls = _measuring_says(monkeypatch, 0)
+    engine.tune_engine(box)
+    assert calls == []
+    for wheel, name in (("one", "a"), ("one", "a"), ("two", "a"), ("two", "b")):
+        box.state.finish("engine", "inputs", wheel=wheel)
+        box.state.finish("models", "inputs", files=[(name, str(box.root / "model.gguf"), 7)])
+        engine.tune_engine(box)
+    assert len(calls) == 3
