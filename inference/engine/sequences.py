@@ -128,9 +128,9 @@ class Sequence:
             return
         # Forced tokens have no distribution to report, so with logprobs every token is sampled.
         forced = [] if self._wants_logprobs else self._constraint.forced()
-        for token in forced:
+        for left, token in zip(range(len(forced) - 1, -1, -1), forced, strict=True):
             self._forced_tokens += 1
-            self._append(Sample(token))
+            self._append(Sample(token), is_last=left == 0)
             if self.is_finished:
                 return
         if self._constraint.is_complete:
@@ -142,7 +142,8 @@ class Sequence:
         self.is_failed = True
         self._sink(error)
 
-    def _append(self, sample: Sample) -> None:
+    def _append(self, sample: Sample, *, is_last: bool = True) -> None:
+        """Take a token in; ``is_last`` unless the constraint has already accepted more that follow it."""
         self.tokens.append(sample.token)
         if not self.times.first_token_at_s:
             self.times.first_token_at_s = time.monotonic()
@@ -155,7 +156,7 @@ class Sequence:
         if self._detokenizer.is_stopped:
             self._finish("stop")
         elif len(self.tokens) >= self.max_length:
-            is_whole = self._constraint is not None and self._constraint.is_complete
+            is_whole = is_last and self._constraint is not None and self._constraint.is_complete
             self._finish("stop" if is_whole else "length")
 
     def _finish(self, reason: FinishReason) -> None:

@@ -219,6 +219,26 @@ def test_output_that_is_cut_says_length(compiler: ConstraintCompiler, make_drive
     assert heard.usage.completion_tokens == 7
 
 
+@pytest.mark.parametrize("schema", [{"const": {"ok": True}}, {"enum": ["an end", "another end"]}])
+def test_output_that_is_cut_inside_forced_text_says_length_too(
+    compiler: ConstraintCompiler, make_driver: Callable[..., Any], schema: dict[str, Any]
+) -> None:
+    """Wherever the limit falls the output is its beginning; only the whole is called finished."""
+
+    def output(max_tokens: int) -> Any:
+        driver = make_driver(FakeBackend())
+        _, heard = driver.submit("p", max_tokens, constraint=state(compiler, json_spec(schema)))
+        driver.run()
+        return heard
+
+    whole = output(100).text
+    for max_tokens in range(1, len(whole) + 1):
+        heard = output(max_tokens)
+        assert heard.error is None
+        assert heard.text == whole[:max_tokens]
+        assert heard.finish_reason == ("stop" if max_tokens == len(whole) else "length")
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
     [
