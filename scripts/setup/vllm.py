@@ -151,7 +151,7 @@ def install_vllm(folder: Path, progress: Progress) -> None:
     _run(folder, progress, "vllm", what, *pip, "install", TORCH, VLLM, *_CONVERTER)
     _run(folder, progress, "vllm", what, *pip, "uninstall", "--yes", *_UNWANTED)
     trial = "import vllm.entrypoints.openai.api_server"
-    tried = [folder / "env" / "bin" / "python", "-W", "ignore", "-c", trial]
+    tried: list[str | Path] = [folder / "env" / "bin" / "python", "-W", "ignore", "-c", trial]
     environment = {"VLLM_TARGET_DEVICE": "cpu"}
     _run(folder, progress, "vllm", f"{VLLM} does not start", *tried, env=environment)
     state.finish("vllm", inputs)
@@ -175,7 +175,7 @@ def convert_model(folder: Path, progress: Progress, name: str) -> None:
     partial = target.with_name(f".{name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     python = folder / "env" / "bin" / "python"
-    command = [python, "-W", "ignore", "-c", _CONVERT, gguf.parent, gguf.name, partial]
+    command: list[str | Path] = [python, "-W", "ignore", "-c", _CONVERT, gguf.parent, gguf.name, partial]
     _log(folder, "model").unlink(missing_ok=True)
     _run(folder, progress, "model", f"{name} could not be converted", *command, env={"HF_HUB_OFFLINE": "1"})
     files = [(path.name, path.stat().st_size) for path in partial.iterdir()]
