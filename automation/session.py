@@ -51,6 +51,8 @@ class BrowserSession:
         self.dialogs: list[str] = []
         self.accepts_questions = False
         self._deadline = deadline
+        self._navigated_urls: list[str] = []
+        page.on("request", self._on_request)
         page.on("response", self._on_response)
         page.on("crash", self._on_crash)
         page.on("download", self._on_download)
@@ -144,8 +146,8 @@ class BrowserSession:
         for place in (url, *self._failed_urls(text)):
             if place and (cause := self.egress.explain(place)):
                 return cause
-        if len(self.egress.log.failures) == 1:
-            return next(iter(self.egress.log.failures.values())).error
+        if cause := self.refused_navigation():
+            return cause
         if isinstance(error, PlaywrightTimeout):
             return PageTimeout(f"The page did not answer in time: {text}.", retryable=True)
         code, message = _network_reason(text)
@@ -156,9 +158,22 @@ class BrowserSession:
             retryable=code not in _PERMANENT,
         )
 
+    def refused_navigation(self) -> ActionError | None:
+        """Why the proxy refused the newest place that the page went to, redirects included; None when it did not.
+
+        Only those count: the browser also calls on services of its own, which says nothing about the page.
+        """
+        causes = (self.egress.explain(url) for url in reversed(self._navigated_urls))
+        return next((cause for cause in causes if cause is not None), None)
+
     @staticmethod
     def _failed_urls(text: str) -> list[str]:
         return [word.rstrip(".,") for word in text.split() if word.startswith(("http://", "https://"))]
+
+    def _on_request(self, request: Request) -> None:
+        with contextlib.suppress(Error):
+            if request.is_navigation_request() and request.frame == self.page.main_frame:
+                self._navigated_urls.append(request.url)
 
     def _on_response(self, response: Response) -> None:
         request: Request = response.request

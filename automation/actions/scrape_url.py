@@ -162,9 +162,8 @@ def _raise_if_error_page(session: BrowserSession) -> None:
     """A script may have led to an address that the proxy refused; the browser then shows a page of its own."""
     if not session.page.url.startswith("chrome-error:"):
         return
-    failures = list(session.egress.log.failures.values())
-    if failures:
-        raise failures[-1].error
+    if cause := session.refused_navigation():
+        raise cause
     raise ActionError("The page led to an address that could not be opened.", code="page_failed", retryable=True)
 
 

@@ -143,3 +143,26 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
+
+
+def test_what_the_browser_asks_for_itself_is_not_blamed_on_the_page(
+    shop_url: str, make_context: Callable[..., ActionContext]
+) -> None:
+    """Chromium calls on services of its own now and then; the proxy's refusal of those is no reason of the page's."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        if host != "127.0.0.1":
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return [host]
+
+    with open_browser(make_context(), resolver=resolve) as session:
+        session.open(shop_url)
+        # As in the background: a request that is no navigation, refused by the proxy.
+        session.page.evaluate("fetch('http://services.test/').catch(() => null)")
+        assert ("services.test", 80) in session.egress.log.failures
+        with pytest.raises(ActionError) as caught:
+            session.open(f"{shop_url}/loop")
+        assert caught.value.code == "too_many_redirects"
+        with pytest.raises(ActionError) as caught:
+            session.open(f"{shop_url}/redirect?to=http://elsewhere.test/")
+        assert (caught.value.code, "elsewhere.test" in caught.value.message) == ("host_not_found", True)

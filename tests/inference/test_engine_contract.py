@@ -298,7 +298,9 @@ def test_a_client_that_leaves_frees_its_place(ask: Asker) -> None:
 def test_a_vllm_that_is_killed_is_started_again(ask: Asker) -> None:
     """The answer under way ends with an error, others are told to come again, and then they are served."""
     process = ask.served.engine._fleet
-    fields = {"model": ask.served.model, "messages": [{"role": "user", "content": "Count."}], "stream": True}
+    # An answer that cannot be over before its server is killed.
+    endless = {"stream": True, "structured_outputs": {"regex": "([a-z] ){400}"}}
+    fields = {"model": ask.served.model, "messages": [{"role": "user", "content": "Count."}], **endless}
     with ask.client.stream("POST", "/v1/chat/completions", json=fields) as response:
         lines = (line for line in response.iter_lines() if line.startswith("data: {"))
         next(lines)
