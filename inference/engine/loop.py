@@ -62,6 +62,7 @@ class StepLoop:
         self.failure = ""
         self._inbox: queue.SimpleQueue[Sequence | str | None] = queue.SimpleQueue()
         self._queued = 0
+        self._unseen = 0  # of the queued, those that still lie in the inbox
         self._background = 0
         self._lock = threading.Lock()
         self._is_closing = False
@@ -94,6 +95,7 @@ class StepLoop:
                     retry_after_s=max(1.0, self._queued / max(self._limits.max_sequences, 1)),
                 )
             self._queued += 1
+            self._unseen += 1
             self._background += sequence.is_background
         self._inbox.put(sequence)
 
@@ -202,7 +204,7 @@ class StepLoop:
             self.counters.cached_tokens += sequence.cached_tokens
         scheduler.retire()
         with self._lock:
-            self._queued = len(scheduler.running) + len(scheduler.waiting) + self._inbox.qsize()
+            self._queued = len(scheduler.running) + len(scheduler.waiting) + self._unseen
             self._background = sum(s.is_background for s in [*scheduler.running, *scheduler.waiting])
         if self._on_step_end is not None:
             self._on_step_end()
@@ -235,6 +237,8 @@ class StepLoop:
                 self._begin(message)
 
     def _begin(self, sequence: Sequence) -> None:
+        with self._lock:
+            self._unseen -= 1
         self.scheduler.add(sequence)
         try:
             # A constraint may force the output's beginning, or all of it.

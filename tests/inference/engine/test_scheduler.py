@@ -38,6 +38,23 @@ def test_a_full_queue_refuses_with_a_time_to_come_back(make_driver: MakeDriver) 
     driver.check()
 
 
+def test_aborts_on_their_way_take_nobodys_place(make_driver: MakeDriver) -> None:
+    """Many clients that leave at once do not make the queue look full."""
+    driver = make_driver(FakeBackend(), queue_limit=4, max_sequences=1)
+    ids = [driver.submit("hello")[0] for _ in range(4)]
+    driver.step()
+    for _ in range(10):
+        driver.loop.abort("somebody else")
+    driver.loop._settle()
+    assert driver.loop.unfinished == 4
+    driver.submit("hello")
+    for request_id in ids:
+        driver.loop.abort(request_id)
+    driver.run()
+    assert driver.loop.unfinished == 0
+    driver.check()
+
+
 def test_a_request_that_waits_too_long_is_told(make_driver: MakeDriver) -> None:
     """Its turn does not come, so it ends with an error, and the running one goes on."""
     driver = make_driver(FakeBackend(end_bias=-20.0, step_delay_s=0.002), max_sequences=1, queue_timeout_s=0.05)
