@@ -13,7 +13,7 @@ import ipaddress
 import logging
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -256,22 +256,19 @@ class EgressProxy:
         up_writer: asyncio.StreamWriter,
     ) -> None:
         """Relay one plain-HTTP exchange; the answer's head is rewritten so that the connection is not used again."""
-        upload = asyncio.ensure_future(self._pump(reader, up_writer, is_download=False))
-        try:
-            while True:
-                head = await asyncio.wait_for(read_head(up_reader), 600)
-                self._count(len(head))
-                final, rewritten = close_response_head(head)
-                writer.write(rewritten)
-                await writer.drain()
-                if final:
-                    break
-            await self._pump(up_reader, writer, is_download=True)
-        except BadRequest:
-            pass  # not HTTP: the browser gets a closed connection
-        finally:
-            upload.cancel()
-            await asyncio.gather(upload, return_exceptions=True)
+        async with self._uploading(reader, up_writer):
+            try:
+                while True:
+                    head = await asyncio.wait_for(read_head(up_reader), 600)
+                    self._count(len(head))
+                    final, rewritten = close_response_head(head)
+                    writer.write(rewritten)
+                    await writer.drain()
+                    if final:
+                        break
+                await self._pump(up_reader, writer, is_download=True)
+            except BadRequest:
+                pass  # not HTTP: the browser gets a closed connection
 
     async def _pump_both(
         self,
@@ -280,9 +277,15 @@ class EgressProxy:
         up_reader: asyncio.StreamReader,
         up_writer: asyncio.StreamWriter,
     ) -> None:
+        async with self._uploading(reader, up_writer):
+            await self._pump(up_reader, writer, is_download=True)
+
+    @contextlib.asynccontextmanager
+    async def _uploading(self, reader: asyncio.StreamReader, up_writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        """Pass on meanwhile what the browser sends."""
         upload = asyncio.ensure_future(self._pump(reader, up_writer, is_download=False))
         try:
-            await self._pump(up_reader, writer, is_download=True)
+            yield
         finally:
             upload.cancel()
             await asyncio.gather(upload, return_exceptions=True)

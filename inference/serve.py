@@ -144,7 +144,6 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         context_tokens=context_tokens,
         cell_count=plan.cell_count,
         slot_count=settings.inference_max_sequences + CACHE_SLOTS,
-        max_sequences=settings.inference_max_sequences,
         adapters=find_adapters(herald_home() / "adapters", taken),
         tuning=load_tuning(path),
     )

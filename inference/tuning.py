@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from inference.config import InferenceSettings, physical_cores
+from inference.config import InferenceSettings, physical_cores, processor_name
 from models.catalog import load_catalog
 from models.errors import ModelError
 from models.fetch import locate
@@ -49,15 +49,7 @@ CANDIDATES = (Tuning(), Tuning(repacks=False), Tuning(flash_attention=False))
 
 def machine() -> dict[str, str]:
     """What a measurement holds for: the engine's version and the processor."""
-    processor = "unknown"
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass
-    return {"engine": version("llama-cpp-python"), "processor": processor, "cores": str(physical_cores())}
+    return {"engine": version("llama-cpp-python"), "processor": processor_name(), "cores": str(physical_cores())}
 
 
 def load_tuning(model: Path) -> Tuning:
@@ -91,7 +83,7 @@ def measure(model: Path, tuning: Tuning) -> float:
 
     options = LoadOptions(
         path=model, model=model.stem, threads=physical_cores(), context_tokens=512, cell_count=1024, slot_count=8,
-        max_sequences=4, tuning=tuning,
+        tuning=tuning,
     )  # fmt: skip
     backend = LlamaCppBackend(options)
     prompt = [100 + number for number in range(PROMPT_TOKENS)]

@@ -42,7 +42,6 @@ class LoadOptions:
     context_tokens: int
     cell_count: int
     slot_count: int
-    max_sequences: int
     adapters: Mapping[str, Path] = field(default_factory=dict)
     tuning: Tuning = field(default_factory=Tuning)
 
@@ -181,10 +180,10 @@ class LlamaCppBackend:
     def _use_adapter(self, name: str | None) -> None:
         if name == self._adapter:
             return
-        count = 0 if name is None else 1
-        adapters = (llama.llama_adapter_lora_p_ctypes * count)(*([self._adapters[name]] if name is not None else []))
-        scales = (ctypes.c_float * count)(*([1.0] * count))
-        if llama.llama_set_adapters_lora(self._context, adapters, count, scales) != 0:
+        chosen = [] if name is None else [self._adapters[name]]
+        adapters = (llama.llama_adapter_lora_p_ctypes * len(chosen))(*chosen)
+        scales = (ctypes.c_float * len(chosen))(*(1.0 for _ in chosen))
+        if llama.llama_set_adapters_lora(self._context, adapters, len(chosen), scales) != 0:
             raise DecodeFailed(f"llama.cpp refused the adapter {name}")
         self._adapter = name
 

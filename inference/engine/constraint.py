@@ -7,6 +7,7 @@ there is no path on which generation goes on without its mask.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -28,6 +29,7 @@ from inference.engine.json_schema import PATTERN_TIMEOUT_S, SchemaValidator, bri
 from inference.errors import ConstraintFailed, InvalidSchema
 
 MAX_SPEC_BYTES = 256 * 1024
+COMPILE_TIMEOUT_S = 10.0
 CACHE_ENTRIES = 128
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 
@@ -90,6 +92,15 @@ class ConstraintCompiler:
             while len(self._programs) > CACHE_ENTRIES:
                 self._programs.popitem(last=False)
         return program
+
+    async def compile_in_time(self, spec: ConstraintSpec) -> Program:
+        """The same in a thread, for at most ten seconds. Raises: InvalidSchema."""
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(self.compile, spec), COMPILE_TIMEOUT_S)
+        except TimeoutError:
+            raise InvalidSchema(
+                f"The constraint took longer than {COMPILE_TIMEOUT_S:.0f} s to compile. Make it simpler."
+            ) from None
 
     def _compile(self, spec: ConstraintSpec) -> Program:
         size_bytes = len(spec.text.encode("utf-8", "replace"))

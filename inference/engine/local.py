@@ -13,18 +13,17 @@ from typing import Any
 from inference.backends.base import Backend
 from inference.chat_template import ChatTemplate
 from inference.config import InferenceSettings
-from inference.engine.base import ConstraintSpec, Delta, DeltaStream, EngineStatus, GenerationRequest, Usage
+from inference.engine.base import Delta, DeltaStream, EngineStatus, GenerationRequest, Usage
 from inference.engine.constraint import ConstraintCompiler, ConstraintState
 from inference.engine.detokenizer import Detokenizer
 from inference.engine.loop import StepLoop
 from inference.engine.scheduler import Limits
 from inference.engine.sequences import Sequence
-from inference.errors import ContextLengthExceeded, InferenceError, InvalidRequest, InvalidSchema, NotReady
+from inference.errors import ContextLengthExceeded, InferenceError, InvalidRequest, NotReady
 from inference.metrics import engine_page
 
 log = logging.getLogger(__name__)
 
-COMPILE_TIMEOUT_S = 10.0
 Item = Delta | InferenceError
 
 
@@ -129,7 +128,8 @@ class LocalEngine:
                 )
         constraint = None
         if request.constraint is not None:
-            constraint = await self._compile(request.constraint, backend.info.vocab_size)
+            program = await self._compiler.compile_in_time(request.constraint)
+            constraint = ConstraintState(program, backend.info.vocab_size)
         return Sequence(
             request_id=request.request_id,
             prompt_tokens=tokens,
@@ -162,16 +162,6 @@ class LocalEngine:
             if not 0 <= token < size:
                 raise InvalidRequest(f"Token {token} is not in the vocabulary of {size:,}.", param="prompt")
         return tokens
-
-    async def _compile(self, spec: ConstraintSpec, vocab_size: int) -> ConstraintState:
-        job = asyncio.to_thread(self._compiler.compile, spec)
-        try:
-            program = await asyncio.wait_for(job, COMPILE_TIMEOUT_S)
-        except TimeoutError:
-            raise InvalidSchema(
-                f"The constraint took longer than {COMPILE_TIMEOUT_S:.0f} s to compile. Make it simpler."
-            ) from None
-        return ConstraintState(program, vocab_size)
 
     def _flush(self) -> None:
         """Called by the loop's thread after each step."""

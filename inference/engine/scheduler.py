@@ -78,13 +78,6 @@ class Scheduler:
     def _interactive_count(self) -> int:
         return sum(not other.is_background for other in self.waiting)
 
-    def abort(self, request_id: str) -> None:
-        """Drop a request wherever it is; its tokens stay cached."""
-        for sequence in [*self.waiting, *self.running]:
-            if sequence.request_id == request_id:
-                sequence.is_aborted = True
-        self.retire()
-
     def retire(self) -> None:
         """Take finished and aborted sequences out and keep their tokens as cached prefixes."""
         for sequence in [s for s in self.running if s.is_finished or s.is_aborted]:

@@ -97,7 +97,7 @@ class SlotTable:
         if target is None:
             if best.is_held:
                 return None
-            return self._hold(best), self._trim(best, shared)
+            return self._hold(best), self.cut(best, shared)
         self._backend.copy(best.number, target.number, shared)
         target.adapter = adapter
         target.tokens = best.tokens[:shared]
@@ -114,8 +114,20 @@ class SlotTable:
         self._owners.update(cells)
 
     def cut(self, slot: Slot, length: int) -> int:
-        """Forget all but the first ``length`` tokens; returns how many are left (0 when the backend cannot cut)."""
-        return self._trim(slot, length)
+        """Cut a slot to its first tokens; returns how many are left (0 when the backend cannot cut in the middle)."""
+        if length == len(slot.tokens):
+            return length
+        if not self._backend.trim(slot.number, length):
+            self._backend.trim(slot.number, 0)
+            length = 0
+        dropped = slot.cells[length:]
+        del slot.tokens[length:]
+        del slot.cells[length:]
+        for cell in dropped:
+            self._owners[cell] -= 1
+            if self._owners[cell] <= 0:
+                del self._owners[cell]
+        return length
 
     def release(self, slot: Slot, *, keep: bool) -> None:
         """Let go of a slot; ``keep`` leaves its tokens as a cached prefix."""
@@ -126,7 +138,7 @@ class SlotTable:
 
     def forget(self, slot: Slot) -> None:
         """Empty a slot and free the cells that nobody else shares."""
-        self._trim(slot, 0)
+        self.cut(slot, 0)
 
     def make_room(self, cells: int) -> bool:
         """Forget cached slots, least recently used first, until so many cells are free."""
@@ -170,19 +182,3 @@ class SlotTable:
         target = min(idle, key=lambda slot: (bool(slot.tokens), slot.used_at))
         self.forget(target)
         return target
-
-    def _trim(self, slot: Slot, length: int) -> int:
-        """Cut a slot to its first tokens; returns how many are left (0 when the backend cannot cut in the middle)."""
-        if length == len(slot.tokens):
-            return length
-        if not self._backend.trim(slot.number, length):
-            self._backend.trim(slot.number, 0)
-            length = 0
-        dropped = slot.cells[length:]
-        del slot.tokens[length:]
-        del slot.cells[length:]
-        for cell in dropped:
-            self._owners[cell] -= 1
-            if self._owners[cell] <= 0:
-                del self._owners[cell]
-        return length

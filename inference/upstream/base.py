@@ -52,3 +52,13 @@ class Dialect(Protocol):
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> InferenceError:
         """Our error for an answer with an error status. Raises: CallAgain."""
         ...
+
+
+def openai_usage(counted: Mapping[str, Any]) -> Usage:
+    """The ``usage`` object of OpenAI's protocol."""
+    details = counted.get("prompt_tokens_details") or {}
+    return Usage(
+        prompt_tokens=counted["prompt_tokens"],
+        completion_tokens=counted.get("completion_tokens", 0),
+        cached_tokens=details.get("cached_tokens") or 0,
+    )

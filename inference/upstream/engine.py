@@ -14,7 +14,7 @@ from llguidance import LLTokenizer
 
 from inference.engine.base import ConstraintSpec, EngineStatus, GenerationRequest
 from inference.engine.constraint import ConstraintCompiler, ConstraintState
-from inference.errors import InvalidSchema, NotReady, QueueFull
+from inference.errors import NotReady, QueueFull
 from inference.metrics import PREFIX, Page
 from inference.upstream.base import Call, CallAgain, Dialect
 from inference.upstream.failures import cut_off
@@ -23,7 +23,6 @@ from inference.upstream.streaming import Check, Totals, UpstreamStream
 
 log = logging.getLogger(__name__)
 
-COMPILE_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10.0
 FULL_RETRY_AFTER_S = 2.0
 
@@ -152,11 +151,5 @@ class UpstreamEngine:
 
     async def _check(self, spec: ConstraintSpec) -> Check:
         """The constraint over bytes: a schema is refused here exactly when the local engine would refuse it."""
-        job = asyncio.to_thread(self._compiler.compile, spec)
-        try:
-            program = await asyncio.wait_for(job, COMPILE_TIMEOUT_S)
-        except TimeoutError:
-            raise InvalidSchema(
-                f"The constraint took longer than {COMPILE_TIMEOUT_S:.0f} s to compile. Make it simpler."
-            ) from None
+        program = await self._compiler.compile_in_time(spec)
         return Check(spec, ConstraintState(program, self._bytes.vocab_size))

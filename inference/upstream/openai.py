@@ -20,7 +20,7 @@ from inference.engine.base import (
 )
 from inference.errors import ContentRefused, EngineFailed, InferenceError, UnsupportedParameter
 from inference.upstream.assembly import Assembly, Form, required_name, tool_form
-from inference.upstream.base import Call, CallAgain
+from inference.upstream.base import Call, CallAgain, openai_usage
 from inference.upstream.conversation import openai_messages
 from inference.upstream.failures import event_failure, failure
 from inference.upstream.schema import provider_schema, strict_form
@@ -134,12 +134,7 @@ class _OpenAIReader:
         if event.get("error"):
             raise event_failure(OpenAIDialect.name, _KEY_HINT, event["error"])
         if counted := event.get("usage"):
-            details = counted.get("prompt_tokens_details") or {}
-            self.usage = Usage(
-                prompt_tokens=counted["prompt_tokens"],
-                completion_tokens=counted.get("completion_tokens", 0),
-                cached_tokens=details.get("cached_tokens") or 0,
-            )
+            self.usage = openai_usage(counted)
         if not event.get("choices"):
             return Delta()
         choice = event["choices"][0]

@@ -23,7 +23,7 @@ from inference.engine.base import (
 from inference.engine.constraint import call_grammar
 from inference.engine.json_schema import SchemaValidator, guiding_schema, parse_schema
 from inference.errors import ContextLengthExceeded, EngineFailed, InferenceError, InvalidRequest
-from inference.upstream.base import Call
+from inference.upstream.base import Call, openai_usage
 from inference.upstream.failures import event_failure, failure
 from inference.upstream.servers import Server
 from inference.upstream.vocabulary import FolderVocabulary
@@ -145,12 +145,7 @@ class _VllmReader:
         if "error" in event:
             raise event_failure(VllmDialect.name, _KEY_HINT, event["error"])
         if counted := event.get("usage"):
-            details = counted.get("prompt_tokens_details") or {}
-            self.usage = Usage(
-                prompt_tokens=counted["prompt_tokens"],
-                completion_tokens=counted.get("completion_tokens", 0),
-                cached_tokens=details.get("cached_tokens") or 0,
-            )
+            self.usage = openai_usage(counted)
         if not event.get("choices"):
             return Delta()
         choice = event["choices"][0]

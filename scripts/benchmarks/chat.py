@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ import httpx
 from app.client import ApiError, Delta, Done, HeraldClient
 from app.llm import LlmClient, Sampling
 from app.settings import Settings, load_settings
+from inference.config import processor_name
 
 MESSAGES = (
     ("post", "Post on X: We open at 9am tomorrow!"),
@@ -102,14 +102,6 @@ def row(case: str, unit: str, values: list[float]) -> Row:
     return Row(case, unit, round(statistics.median(values), 3), round(worst, 3), len(values))
 
 
-def cpu_name() -> str:
-    """The processor as the kernel names it."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,7 +116,7 @@ def main() -> int:
     except (ApiError, httpx.HTTPError) as error:
         print(f"{error}\nThe benchmark measures the running box: start it with ./scripts/up --detach", file=sys.stderr)
         return 1
-    print(f"{settings.model}, {os.cpu_count()} cores, {cpu_name()}")
+    print(f"{settings.model}, {os.cpu_count()} cores, {processor_name()}")
     print(f"{'case':36} {'median':>10} {'worst':>10} unit")
     for r in rows:
         print(f"{r.case:36} {r.median:>10.2f} {r.worst:>10.2f} {r.unit}")

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 
 import httpx
 
+from inference.config import processor_name
 from models.catalog import load_catalog
 from models.fetch import locate
 from scripts.benchmarks.engine_servers import (
@@ -243,10 +243,7 @@ def peer(name: str, path: Path, options: argparse.Namespace) -> AbstractContextM
 
 def machine() -> str:
     """Cores and processor."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return f"{os.cpu_count()} cores, {line.partition(':')[2].strip()}"
-    return f"{os.cpu_count()} cores, {platform.processor()}"
+    return f"{os.cpu_count()} cores, {processor_name()}"
 
 
 def commit() -> str:

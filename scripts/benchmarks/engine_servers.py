@@ -59,7 +59,7 @@ class PeerFailed(Exception):
 
 def peer_python(name: str, requirements: list[str]) -> Path:
     """The Python of a peer's environment, made at first use under the cache folder. Raises: PeerFailed."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "herald" / "bench" / name
+    base = cache_home() / "bench" / name
     python = base / "bin" / "python"
     if not (base / "installed").exists():
         print(f"installing {name} …", file=sys.stderr)
@@ -77,6 +77,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def resident_kib(pid: int, kind: str = "VmRSS") -> int:
+    """Memory that a process holds, in KiB. Source: proc(5), /proc/pid/status; RssAnon leaves mapped files out."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{kind}:"):
+            return int(line.split()[1])
+    raise RuntimeError(f"Process {pid} reports no memory: it has ended.")
 
 
 @contextmanager

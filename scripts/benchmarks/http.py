@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from scripts.benchmarks.engine import Row, commit, compare, machine
-from scripts.benchmarks.engine_servers import KEY, Running, herald
+from scripts.benchmarks.engine_servers import KEY, Running, herald, resident_kib
 
 LIMIT_MS = 5.0
 RATE = 50
@@ -43,14 +43,6 @@ def cpu_ms(pid: int) -> float:
     """Processor time that a process has used, in ms."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / TICKS_PER_S
-
-
-def resident_kib(pid: int) -> int:
-    """Memory that a process holds, in KiB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise RuntimeError(f"Process {pid} reports no memory.")
 
 
 class Connection:

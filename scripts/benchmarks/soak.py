@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from scripts.benchmarks.engine import SCHEMA, WORDS, machine
-from scripts.benchmarks.engine_servers import KEY, Running, herald
+from scripts.benchmarks.engine_servers import KEY, Running, herald, resident_kib
 
 METRIC = "herald_inference_"
 IDLE_TIMEOUT_S = 120
@@ -106,16 +106,9 @@ class Soak:
     async def watch(self) -> None:
         """Note the server's memory every few seconds."""
         while not self.is_over:
-            self.memory_mib.append(resident_mib(self._server.pid))
+            # The weights are mapped from their file and say nothing.
+            self.memory_mib.append(resident_kib(self._server.pid, "RssAnon") / 1024)
             await asyncio.sleep(2)
-
-
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process without the pages of files (the weights are mapped)."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"process {pid} has no memory to read: it has ended")
 
 
 def metrics(server: Running) -> dict[str, float]:

@@ -92,7 +92,6 @@ def backend(tmp_path: Path) -> Any:
         context_tokens=512,
         cell_count=1024,
         slot_count=12,
-        max_sequences=6,
         adapters=find_adapters(tmp_path),
     )
     return LlamaCppBackend(options)

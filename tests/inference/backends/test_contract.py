@@ -25,9 +25,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     from inference.backends.llama_cpp import LlamaCppBackend, LoadOptions
 
     path = pull(load_catalog().get("smollm2-135m-instruct"))
-    options = LoadOptions(
-        path=path, model="smollm2", threads=2, context_tokens=256, cell_count=256, slot_count=8, max_sequences=4
-    )
+    options = LoadOptions(path=path, model="smollm2", threads=2, context_tokens=256, cell_count=256, slot_count=8)
     made = LlamaCppBackend(options)
     yield made
     made.close()

@@ -73,9 +73,7 @@ def test_a_converted_model_has_the_tokens_of_its_gguf() -> None:
 
     folder = FolderVocabulary(vllm_folder() / "models" / MODEL)
     path = pull(load_catalog().get(MODEL))
-    options = LoadOptions(
-        path=path, model=MODEL, threads=1, context_tokens=256, cell_count=256, slot_count=1, max_sequences=1
-    )
+    options = LoadOptions(path=path, model=MODEL, threads=1, context_tokens=256, cell_count=256, slot_count=1)
     backend = LlamaCppBackend(options)
     try:
         texts = [
