@@ -200,7 +200,7 @@ class TestRealModel:
         request: dict[str, Any] = {
             "model": MODEL,
             "messages": [{"role": "user", "content": "Write one sentence about bread."}],
-            "max_tokens": 24,
+            "max_tokens": 6,  # few: a cached prompt is computed in other batches, where near ties may fall otherwise
             "temperature": 0,
         }
         whole = client.chat.completions.create(**request)
