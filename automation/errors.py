@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automation.actions.base import Evidence
@@ -16,6 +16,8 @@ class ActionError(Exception):
         hint: the next step for the user; may be empty.
         retryable: trying again is safe and may help. Never True once something irreversible has begun.
         evidence: what was kept as proof of the failure, such as a screenshot of the page.
+        proposal: params of the same action type (JSON-able) that a person may approve instead, such as the old values
+            with the places where a changed page now takes them; None when there is nothing to propose.
     """
 
     code = "action_failed"
@@ -26,6 +28,7 @@ class ActionError(Exception):
         self.message = message
         self.hint = hint
         self.evidence: tuple[Evidence, ...] = ()
+        self.proposal: dict[str, Any] | None = None
         if code is not None:
             self.code = code
         if retryable is not None:

@@ -102,6 +102,8 @@ class ActionContext:
             It commits that fact; when it raises, the executor must not go on. Retries are allowed only before it.
         account, credential: of a ``post_social`` action, else None.
         load_session, save_session: the browser's storage state of the account (dict or None), kept encrypted.
+        recipe: how an earlier run of the same kind succeeded (JSON-able, see ``automation.recipes``), or None.
+        save_recipe: called with a JSON-able recipe that worked or was healed; it never holds a value or a secret.
     """
 
     action_id: str
@@ -114,6 +116,8 @@ class ActionContext:
     credential: Credential | None = None
     load_session: Callable[[], dict[str, Any] | None] = lambda: None
     save_session: Callable[[dict[str, Any]], None] = lambda _state: None
+    recipe: dict[str, Any] | None = None
+    save_recipe: Callable[[dict[str, Any]], None] = lambda _recipe: None
 
 
 @dataclass(frozen=True, slots=True)
