@@ -57,6 +57,7 @@ class BrowserMissing(ActionError):
     """No Chromium is installed, or it does not start."""
 
     code = "browser_missing"
+    is_site_fault = False
 
 
 def find_chromium(playwright: Playwright | None = None) -> str:

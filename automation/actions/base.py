@@ -9,11 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from automation.errors import ActionError
 
@@ -25,9 +27,13 @@ __all__ = [
     "ActionType",
     "Credential",
     "Evidence",
+    "MediaRef",
     "Params",
     "PreviewLine",
+    "Reconciled",
+    "ReconciledOutcome",
     "Risk",
+    "media_of",
 ]
 
 
@@ -38,6 +44,25 @@ class Params(BaseModel):
 
 
 P = TypeVar("P", bound=Params)
+
+
+class MediaRef(BaseModel):
+    """A picture or film that belongs to an action, named by the SHA-256 of its bytes, so that a digest covers them.
+
+    Params carry ``media: tuple[MediaRef, ...]``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    filename: Annotated[str, Field(min_length=1, max_length=200)]
+    media_type: Annotated[str, Field(pattern=r"^(image/(png|jpeg|gif|webp)|video/mp4)$")]
+    alt: Annotated[str, Field(max_length=2_000)] = ""
+
+
+def media_of(params: Params) -> tuple[MediaRef, ...]:
+    """The media that these params name, in their order; empty for types without media."""
+    return tuple(getattr(params, "media", ()))
 
 
 class Risk(StrEnum):
@@ -88,12 +113,22 @@ class Account:
     base_url: str
 
 
+def _no_media(ref: MediaRef) -> Path:
+    raise ActionError(
+        f"The file {ref.filename} was not given to this execution.",
+        code="media_missing",
+        hint="Upload it again and propose the action anew.",
+    )
+
+
 @dataclass(slots=True)
 class ActionContext:
     """Everything that one execution may touch.
 
     Attributes:
         action_id: the stored action's id; names its evidence folder.
+        intent_id: the same in every attempt of this action and in no other one: an idempotency key, a message id, a
+            record key for platforms that take one.
         evidence_dir: an existing, empty folder; the executor writes its proof here.
         allow_private_addresses: whether loopback and private addresses may be reached.
         timeout_s: the whole execution's budget in seconds.
@@ -103,6 +138,7 @@ class ActionContext:
         account, credential: of a ``post_social`` action, else None.
         load_session, save_session: the browser's storage state of the account (dict or None), kept encrypted.
         recipe: how an earlier run of the same kind succeeded (JSON-able, see ``automation.recipes``), or None.
+        media_path: a private copy of the file, whose bytes were compared with its SHA-256 for this run.
         save_recipe: called with a JSON-able recipe that worked or was healed; it never holds a value or a secret.
     """
 
@@ -118,6 +154,8 @@ class ActionContext:
     save_session: Callable[[dict[str, Any]], None] = lambda _state: None
     recipe: dict[str, Any] | None = None
     save_recipe: Callable[[dict[str, Any]], None] = lambda _recipe: None
+    intent_id: str = ""
+    media_path: Callable[[MediaRef], Path] = _no_media
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +165,23 @@ class ActionResult:
     summary: str
     data: dict[str, Any]
     evidence: tuple[Evidence, ...] = ()
+
+
+class ReconciledOutcome(StrEnum):
+    """What a look at the platform found out about an action whose end nobody saw."""
+
+    HAPPENED = "happened"
+    DID_NOT_HAPPEN = "did_not_happen"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The answer of ``ActionType.reconcile``; ``result`` belongs to ``happened``, ``note`` says what was looked at."""
+
+    outcome: ReconciledOutcome
+    result: ActionResult | None = None
+    note: str = ""
 
 
 class ActionType(ABC, Generic[P]):
@@ -148,6 +203,27 @@ class ActionType(ABC, Generic[P]):
     def account_for(self, params: P, accounts: tuple[Account, ...]) -> Account | None:
         """The account that these params act as, or None when the type needs none or there is none."""
         return None
+
+    def target(self, params: P, account: Account | None) -> str:
+        """The site that the action goes to, ``host`` or ``host:port``: limits and faults are counted by it.
+
+        Empty when the type goes nowhere.
+        """
+        address = account.base_url if account is not None else str(getattr(params, "url", ""))
+        return urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[2].casefold()
+
+    def is_keyed(self, params: P) -> bool:
+        """Whether the platform takes a key chosen by us (made from ``intent_id``), so that it acts once however often
+        it is asked. Only then may a publish whose end nobody saw be repeated."""
+        return False
+
+    def reconcile(self, params: P, context: ActionContext, began_at: datetime) -> Reconciled:
+        """Look at the platform, without changing anything, whether what began at ``began_at`` has happened.
+
+        Called for an action whose worker died, or saw no answer, after the irreversible step had begun.
+        ``did_not_happen`` only when it cannot happen later either. Raises: ActionError when it could not look.
+        """
+        return Reconciled(ReconciledOutcome.UNKNOWN, note="This kind of action leaves nothing that could be looked up.")
 
     @abstractmethod
     def execute(self, params: P, context: ActionContext) -> ActionResult:

@@ -127,6 +127,7 @@ def _raise_if_refused(session: BrowserSession, answer: Answer) -> None:
         raise ActionError(
             f"The site did not accept the form. It says: {told[:1_500]}",
             code="form_rejected",
+            is_refused=answer.status < 500,  # a server that failed may have taken it all the same
             hint="Look at the screenshot, edit the values and approve the action again.",
         )
     if not answer.text and has_captcha(session.page):

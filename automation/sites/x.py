@@ -212,6 +212,7 @@ class X(Site):
                 raise ActionError(
                     f"X did not take the post: {said}",
                     code="post_refused",
+                    is_refused=True,
                     hint="Edit the text, or look at the account on X, before you approve it again.",
                 )
             else:
