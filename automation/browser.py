@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
 from automation.actions.base import ActionContext
 from automation.config import AutomationSettings
-from automation.egress import EgressProxy, Resolver
+from automation.egress import Egress, Resolver, open_egress
 from automation.errors import ActionError
 from automation.session import BrowserSession
 
@@ -94,19 +94,15 @@ def open_browser(
     max_bytes: int | None = None,
     resolver: Resolver | None = None,
 ) -> Iterator[BrowserSession]:
-    """Start the proxy and a browser behind it, and take both down again.
+    """Start a browser behind the execution's proxy, and take it down again.
 
     A Playwright error inside becomes an ActionError, with a screenshot of the failure where the page can still be
     drawn. Raises: ActionError.
     """
     deadline = time.monotonic() + context.timeout_s
-    if max_bytes is None:
-        max_bytes = int(AutomationSettings().max_page_mb * 1_000_000)
     context.progress("Starting the browser")
     with (
-        EgressProxy(
-            allow_private_addresses=context.allow_private_addresses, max_bytes=max_bytes, resolver=resolver
-        ) as egress,
+        open_egress(context, max_bytes=max_bytes, resolver=resolver) as egress,
         _playwright() as playwright,
         _launched(playwright, egress) as browser,
         _killable(browser, deadline + 2, egress, context.action_id),
@@ -141,7 +137,7 @@ def _playwright() -> Iterator[Playwright]:
 
 
 @contextlib.contextmanager
-def _launched(playwright: Playwright, egress: EgressProxy) -> Iterator[Browser]:
+def _launched(playwright: Playwright, egress: Egress) -> Iterator[Browser]:
     executable = find_chromium(playwright)
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     if is_root and not _told_once:
@@ -173,7 +169,7 @@ def _launched(playwright: Playwright, egress: EgressProxy) -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def _killable(browser: Browser, deadline: float, egress: EgressProxy, action_id: str) -> Iterator[None]:
+def _killable(browser: Browser, deadline: float, egress: Egress, action_id: str) -> Iterator[None]:
     """Kill the browser's process when time is over, it received too much, or the worker says so.
 
     A page in an endless loop answers no other request, and one that is being parsed takes its time.

@@ -13,15 +13,20 @@ import ipaddress
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
 from automation.addresses import is_private, refusal_reason
+from automation.config import AutomationSettings
 from automation.egress_http import BadRequest, RequestHead, close_response_head, read_head, refusal_response
 from automation.errors import ActionError
+from automation.host_rules import HostRules, plain_host
+
+if TYPE_CHECKING:
+    from automation.actions.base import ActionContext
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,26 @@ class PageTooLarge(ActionError):
     code = "page_too_large"
 
 
+class Egress(Protocol):
+    """An execution's way out, as those who use it see it; the proxy itself may run in another process."""
+
+    on_over_budget: Callable[[], None]
+
+    @property
+    def url(self) -> str:
+        """The proxy's address, for a browser or an HTTP client."""
+
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether everything was cut off, because the execution received more than it may."""
+
+    def explain(self, url: str) -> ActionError | None:
+        """The reason why ``url``'s host could not be reached, if it was the proxy's doing."""
+
+    def too_large_error(self) -> ActionError:
+        """The error of an execution that received too much."""
+
+
 @dataclass(slots=True)
 class _Failure:
     error: ActionError
@@ -64,11 +89,23 @@ class EgressLog:
 
 
 class EgressProxy:
-    """An HTTP and CONNECT proxy on 127.0.0.1 with a port of its own, running in a thread. Use as a context manager."""
+    """An HTTP and CONNECT proxy on a port of its own, running in a thread. Use as a context manager.
+
+    It listens on 127.0.0.1, or takes the connections of ``listener``, a listening socket that may belong to another
+    network namespace: who lives there has no other way out.
+    """
 
     def __init__(
-        self, *, allow_private_addresses: bool, max_bytes: int = DEFAULT_MAX_BYTES, resolver: Resolver | None = None
+        self,
+        *,
+        allow_private_addresses: bool,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        resolver: Resolver | None = None,
+        host_rules: HostRules = HostRules(),
+        listener: socket.socket | None = None,
     ) -> None:
+        self._rules = host_rules
+        self._listener = listener
         self.allow_private_addresses = allow_private_addresses
         self.max_bytes = max_bytes
         self.log = EgressLog()
@@ -106,13 +143,18 @@ class EgressProxy:
                 self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
 
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether everything was cut off, because the execution received more than it may."""
+        return self.log.is_over_budget
+
     def explain(self, url: str) -> ActionError | None:
         """The reason why ``url``'s host could not be reached through this proxy, if it was the proxy's doing."""
         if self.log.is_over_budget:
             return self.too_large_error()
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
-        failure = self.log.failures.get((_plain_host(parts.hostname or ""), port))
+        failure = self.log.failures.get((plain_host(parts.hostname or ""), port))
         return failure.error if failure else None
 
     def too_large_error(self) -> PageTooLarge:
@@ -136,7 +178,8 @@ class EgressProxy:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_CHUNK_BYTES)
+        listener = self._listener or socket.create_server(("127.0.0.1", 0), backlog=128)
+        server = await asyncio.start_server(self._accept, sock=listener, limit=_CHUNK_BYTES)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
@@ -172,7 +215,7 @@ class EgressProxy:
         try:
             up_reader, up_writer = await self._connect(request.host, request.port)
         except ActionError as error:
-            key = (_plain_host(request.host), request.port)
+            key = (plain_host(request.host), request.port)
             self.log.failures[key] = _Failure(error)
             log.info("egress refused", extra={"host": request.host, "port": request.port, "code": error.code})
             writer.write(refusal_response(403 if error.code == "address_refused" else 502, error.message))
@@ -214,6 +257,10 @@ class EgressProxy:
         )
 
     async def _checked_addresses(self, host: str, port: int) -> list[Address]:
+        if reason := self._rules.refusal(host):
+            raise AddressRefused(
+                f"{host} was not opened: {reason}.", hint="The project's owner changes the lists in Projects → Network."
+            )
         try:
             found = await asyncio.wait_for(self._resolve(host, port), CONNECT_TIMEOUT_S)
         except (OSError, UnicodeError, TimeoutError) as error:
@@ -315,6 +362,27 @@ class EgressProxy:
         return False
 
 
+@contextlib.contextmanager
+def open_egress(
+    context: ActionContext, *, max_bytes: int | None = None, resolver: Resolver | None = None
+) -> Iterator[Egress]:
+    """The one way out of ``context``'s execution: the one that it was given, else one started for the while.
+
+    Whatever an executor sends, by browser or by HTTP client, goes through ``url``. Raises: ActionError.
+    """
+    if context.egress is not None:
+        yield context.egress
+        return
+    limit = int(AutomationSettings().max_page_mb * 1_000_000) if max_bytes is None else max_bytes
+    with EgressProxy(
+        allow_private_addresses=context.allow_private_addresses,
+        max_bytes=limit,
+        resolver=resolver,
+        host_rules=context.host_rules,
+    ) as egress:
+        yield egress
+
+
 async def _system_resolver(host: str, port: int) -> list[str]:
     """Every address of ``host``; the C library also reads numeric spellings (127.1, 0x7f.1, 2130706433)."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -328,10 +396,6 @@ def _unknown_host(host: str, *, is_transient: bool = False) -> ActionError:
         hint="Check the address for typing errors, and the machine's connection to the internet.",
         retryable=is_transient,
     )
-
-
-def _plain_host(host: str) -> str:
-    return host.lower().rstrip(".").strip("[]")
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

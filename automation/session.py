@@ -10,7 +10,7 @@ from playwright.sync_api import Dialog, Error, Page, Request, Response
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from automation.actions.base import ActionContext
-from automation.egress import EgressProxy
+from automation.egress import Egress
 from automation.egress_http import REFUSED_HEADER
 from automation.errors import ActionError
 from automation.evidence import EvidenceFolder
@@ -40,7 +40,7 @@ class DownloadRefused(ActionError):
 class BrowserSession:
     """The page of one execution, its proxy and its clock."""
 
-    def __init__(self, context: ActionContext, page: Page, egress: EgressProxy, deadline: float) -> None:
+    def __init__(self, context: ActionContext, page: Page, egress: Egress, deadline: float) -> None:
         self.context = context
         self.page = page
         self.egress = egress
@@ -86,7 +86,7 @@ class BrowserSession:
         try:
             response = self.page.goto(url, wait_until="domcontentloaded", timeout=self.timeout_ms(3_600))
         except PlaywrightTimeout as error:
-            raise (self.egress.too_large_error() if self.egress.log.is_over_budget else self.timeout_error()) from error
+            raise (self.egress.too_large_error() if self.egress.is_over_budget else self.timeout_error()) from error
         except Error as error:
             raise self.explain(error, url) from error
         self.check()
@@ -123,7 +123,7 @@ class BrowserSession:
 
     def check(self) -> None:
         """Raises: ActionError when the proxy cut the execution off, the page crashed, or time is over."""
-        if self.egress.log.is_over_budget:
+        if self.egress.is_over_budget:
             raise self.egress.too_large_error()
         if self.has_crashed:
             raise _crash_error()
@@ -133,7 +133,7 @@ class BrowserSession:
         """Turn a Playwright error into one that says what happened and what to do."""
         if self._deadline - time.monotonic() <= 0:
             return self.timeout_error()
-        if self.egress.log.is_over_budget:
+        if self.egress.is_over_budget:
             return self.egress.too_large_error()
         if self.has_crashed:
             return _crash_error()

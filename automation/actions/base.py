@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from automation.errors import ActionError
+from automation.host_rules import HostRules
+
+if TYPE_CHECKING:
+    from automation.egress import Egress
 
 __all__ = [
     "Account",
@@ -140,6 +144,9 @@ class ActionContext:
         recipe: how an earlier run of the same kind succeeded (JSON-able, see ``automation.recipes``), or None.
         media_path: a private copy of the file, whose bytes were compared with its SHA-256 for this run.
         save_recipe: called with a JSON-able recipe that worked or was healed; it never holds a value or a secret.
+        host_rules: where the action's project lets its automation go.
+        load_robots, save_robots: a site's robots.txt by its origin, as it was read less than a day ago (or None).
+        egress: the execution's one way out; None outside of a worker (``automation.egress.open_egress`` makes one).
     """
 
     action_id: str
@@ -156,6 +163,10 @@ class ActionContext:
     save_recipe: Callable[[dict[str, Any]], None] = lambda _recipe: None
     intent_id: str = ""
     media_path: Callable[[MediaRef], Path] = _no_media
+    host_rules: HostRules = field(default_factory=HostRules)
+    load_robots: Callable[[str], str | None] = lambda _origin: None
+    save_robots: Callable[[str, str], None] = lambda _origin, _text: None
+    egress: Egress | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import pytest
 from automation import browser
 from automation.actions.base import ActionContext, ActionError
 from automation.browser import find_chromium, kill_browser_of, open_browser
+from automation.egress import EgressProxy
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +60,7 @@ def test_no_way_around_the_proxy(shop_url: str, make_context: Callable[..., Acti
 
     refused: list[tuple[str, int]] = []
     with open_browser(make_context(), resolver=resolve) as session:
+        assert isinstance(session.egress, EgressProxy)
         # The shop itself is allowed; the listener's port stands for everything that is not.
         checked = session.egress._checked_addresses
 
@@ -159,6 +161,7 @@ def test_what_the_browser_asks_for_itself_is_not_blamed_on_the_page(
         session.open(shop_url)
         # As in the background: a request that is no navigation, refused by the proxy.
         session.page.evaluate("fetch('http://services.test/').catch(() => null)")
+        assert isinstance(session.egress, EgressProxy)
         assert ("services.test", 80) in session.egress.log.failures
         with pytest.raises(ActionError) as caught:
             session.open(f"{shop_url}/loop")
