@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -296,6 +297,14 @@ def status(as_json: JsonOption = False) -> None:
             out.print(render.health(state))
     if state["status"] != "ok":
         raise typer.Exit(EXIT_ERROR)
+
+
+@app.command()
+def doctor() -> None:
+    """Print what inference found on this machine (cores, memory, GPUs), what it chose for it, and why."""
+    # A process of its own: the app never loads what serves models.
+    status = subprocess.run([sys.executable, "-m", "inference.doctor"], check=False).returncode
+    raise typer.Exit(status)
 
 
 @app.command("top")

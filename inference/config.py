@@ -36,7 +36,9 @@ class InferenceSettings(BaseSettings):
         0, ge=0, le=512, description="Most threads that decode; 0 is one for each physical core."
     )
     inference_context: int = Field(8192, ge=256, description="Most tokens of one request, prompt and answer together.")
-    inference_max_sequences: int = Field(32, ge=1, le=128, description="Requests that are decoded together.")
+    inference_max_sequences: int = Field(
+        32, ge=1, le=1024, description="Requests that are decoded together (llama_cpp: at most 128)."
+    )
     inference_queue: int = Field(64, ge=0, description="Requests that may wait for their turn before callers get 429.")
     inference_queue_timeout_s: float = Field(120.0, gt=0, description="Longest wait for a turn, in seconds.")
     inference_max_body_mb: int = Field(8, ge=1, le=512, description="Largest request body, in MiB.")

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 CACHE_SLOTS = 16
+MAX_SEQUENCES = 128
 
 
 def main() -> int:
@@ -122,6 +123,11 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         from inference.backends.fake import FakeBackend
 
         return lambda: FakeBackend(context_tokens=settings.inference_context, model=settings.model)
+    if settings.inference_max_sequences > MAX_SEQUENCES:
+        raise StartupError(
+            f"HERALD_INFERENCE_MAX_SEQUENCES is {settings.inference_max_sequences}; llama.cpp decodes at most "
+            f"{MAX_SEQUENCES} requests together. Lower it, or use the backend vllm."
+        )
     path = locate_model(settings.model, Kind.CHAT)
     from inference.backends.llama_cpp import LlamaCppBackend, LoadOptions, read_shape
 

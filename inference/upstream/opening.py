@@ -17,6 +17,7 @@ from inference.upstream.engine import UpstreamEngine
 from inference.upstream.openai import OpenAIDialect
 from inference.upstream.servers import Fleet, HostedServer, Server, WatchedServers
 from inference.upstream.vllm import VllmDialect
+from inference.upstream.vllm_plan import VllmPlan, find_cards, plan_vllm, read_model_shape
 from inference.upstream.vllm_process import VllmOptions, VllmProcess
 from inference.upstream.vocabulary import FolderVocabulary
 from models.home import herald_home
@@ -29,8 +30,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 def open_upstream(settings: InferenceSettings) -> UpstreamEngine:
     """The engine for vLLM or a provider; it is not started. Raises: StartupError."""
     if settings.inference_backend == "vllm":
-        dialect, fleet = _vllm(settings)
-        return _engine(settings, dialect, fleet, is_local=True)
+        return _vllm(settings)
     dialect, server = _provider(settings)
     log.warning(
         "Prompts leave this machine: HERALD_INFERENCE_BACKEND=%s sends every request to %s (model %s).",
@@ -39,15 +39,17 @@ def open_upstream(settings: InferenceSettings) -> UpstreamEngine:
         settings.model,
     )
     is_local = httpx.URL(server.url).host in _LOOPBACK
-    return _engine(settings, dialect, HostedServer(server), is_local=is_local)
+    return _engine(settings, dialect, HostedServer(server), settings.inference_max_sequences, is_local=is_local)
 
 
-def _engine(settings: InferenceSettings, dialect: Dialect, fleet: Fleet, *, is_local: bool) -> UpstreamEngine:
+def _engine(
+    settings: InferenceSettings, dialect: Dialect, fleet: Fleet, max_sequences: int, *, is_local: bool
+) -> UpstreamEngine:
     return UpstreamEngine(
         settings.model,
         dialect,
         fleet,
-        most_in_flight=settings.inference_max_sequences + settings.inference_queue,
+        most_in_flight=max_sequences + settings.inference_queue,
         silence_s=settings.upstream_silence_s,
         is_local=is_local,
     )
@@ -59,7 +61,7 @@ def vllm_folder() -> Path:
     return Path(base).expanduser() / "herald" / "vllm"
 
 
-def _vllm(settings: InferenceSettings) -> tuple[Dialect, Fleet]:
+def _vllm(settings: InferenceSettings) -> UpstreamEngine:
     folder = (settings.vllm_model or vllm_folder() / "models" / settings.model).expanduser()
     vocabulary = FolderVocabulary(folder)
     urls = [url.strip() for url in settings.vllm_urls.split(",") if url.strip()]
@@ -69,18 +71,35 @@ def _vllm(settings: InferenceSettings) -> tuple[Dialect, Fleet]:
             _require_url("HERALD_VLLM_URLS", url, carries_secrets=False)
             if httpx.URL(url).host not in _LOOPBACK:
                 log.warning("Prompts leave this machine: HERALD_VLLM_URLS names %s.", url)
-        return VllmDialect(vocabulary), WatchedServers(urls, key, settings.model)
+        servers = WatchedServers(urls, key, settings.model)
+        return _engine(settings, VllmDialect(vocabulary), servers, settings.inference_max_sequences, is_local=True)
     context = settings.inference_context
+    plan = plan_of(settings, folder)
     options = VllmOptions(
         python=(settings.vllm_python or vllm_folder() / "env" / "bin" / "python").expanduser(),
         folder=folder,
         model=settings.model,
-        context_tokens=min(context, vocabulary.trained_context or context),
-        max_sequences=settings.inference_max_sequences,
+        context_tokens=plan.context_tokens if plan else min(context, vocabulary.trained_context or context),
+        max_sequences=plan.max_sequences if plan else settings.inference_max_sequences,
         log=herald_home() / "logs" / "vllm.log",
+        planned=tuple(plan.arguments) if plan else (),
         more=settings.vllm_args,
     )
-    return VllmDialect(vocabulary), VllmProcess(options)
+    return _engine(settings, VllmDialect(vocabulary), VllmProcess(options), options.max_sequences, is_local=True)
+
+
+def plan_of(settings: InferenceSettings, folder: Path) -> VllmPlan | None:
+    """What suits this machine's GPUs; None without any. Sizes that the owner set stay. Raises: StartupError."""
+    cards = find_cards()
+    if not cards:
+        return None
+    is_set = settings.model_fields_set
+    return plan_vllm(
+        cards,
+        read_model_shape(folder),
+        context_tokens=settings.inference_context if "inference_context" in is_set else 0,
+        max_sequences=settings.inference_max_sequences if "inference_max_sequences" in is_set else 0,
+    )
 
 
 def _provider(settings: InferenceSettings) -> tuple[Dialect, Server]:

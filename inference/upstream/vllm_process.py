@@ -34,7 +34,7 @@ LONGEST_PAUSE_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VllmOptions:
-    """What vLLM is started with. ``more`` are the owner's own arguments, as on a command line."""
+    """What vLLM is started with: ``planned`` for the cards (see ``vllm_plan``), then ``more`` of the owner."""
 
     python: Path
     folder: Path
@@ -42,6 +42,7 @@ class VllmOptions:
     context_tokens: int
     max_sequences: int
     log: Path
+    planned: tuple[str, ...] = ()
     more: str = ""
 
     def command(self, port: int) -> list[str]:
@@ -63,7 +64,7 @@ class VllmOptions:
         pairs = [text for name, value in fixed.items() for text in (f"--{name}", value)]
         # Not the vllm command: in builds for the CPU it stops, because it looks for a package called vllm.
         server = [str(self.python), "-W", "ignore", "-m", "vllm.entrypoints.openai.api_server"]
-        return [*server, *pairs, *switches, *shlex.split(self.more)]
+        return [*server, *pairs, *switches, *self.planned, *shlex.split(self.more)]
 
     def environment(self, key: str) -> dict[str, str]:
         """Its environment: the key where no process list shows it, nothing fetched, nothing reported to anybody."""
