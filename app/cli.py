@@ -1,4 +1,7 @@
-"""``herald``: the command line. Commands ask the running app over HTTP; ``signin`` and ``models`` work without it."""
+"""``herald``: the command line. Commands ask the running app over HTTP.
+
+``signin``, ``audit``, ``vault`` and ``models`` work without it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import typer
 
 from app.client import ApiError, HeraldClient, Preview
 from app.settings import load_settings
-from app.terminal import batch, render, top
+from app.terminal import audit_commands, batch, render, top
 from app.terminal import chat as chatting
 from app.terminal.connection import EXIT_ACTION_FAILED, EXIT_ERROR, connect, err, out, plain, reported, show_error
 from models.cli import app as models_app
@@ -32,6 +35,7 @@ app.add_typer(actions_app, name="actions")
 app.add_typer(memory_app, name="memory")
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(conversations_app, name="conversations")
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(models_app, name="models")
 app.add_typer(batch.app, name="batch")
 

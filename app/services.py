@@ -65,7 +65,8 @@ def build_services(
     database = Database(settings.home / "herald.db")
     migrate(database)
     llm = LlmClient(settings.inference_origin, settings.inference_key_text(), settings.model, settings.embedding_model)
-    audit = AuditService(database)
+    audit = AuditService(database, settings.audit_anchor)
+    audit.catch_up()
     accounts = AccountService(database, audit, Vault(settings.home))
     conversations = ConversationService(database)
     actions = ActionService(

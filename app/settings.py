@@ -71,6 +71,10 @@ class Settings(BaseSettings):
         24.0, description="Hours after which a proposal that nobody decided expires."
     )
 
+    audit_anchor: Path | None = Field(
+        None, description="Second file, on another disk or host, that the audit chain's head is written to."
+    )
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lowercased(cls, value: Any) -> Any:
@@ -95,10 +99,10 @@ class Settings(BaseSettings):
             raise ValueError("must consist of visible ASCII characters without spaces")
         return value
 
-    @field_validator("home")
+    @field_validator("home", "audit_anchor")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
 
     @property
     def inference_origin(self) -> str:

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.audit.chain import GENESIS, Head, row_hash
 from app.audit.tables import AuditRow
 
 
-def add(session: Session, row: AuditRow) -> None:
-    """Write the row with the caller's transaction."""
+def append(session: Session, row: AuditRow) -> Head:
+    """Write the row as the next link, with the caller's transaction, which must hold the write lock."""
+    last = head(session)
+    row.id = (last.id if last else 0) + 1
+    row.previous_hash = last.hash if last else GENESIS
+    row.hash = row_hash(_as_stored(session, row))
     session.add(row)
     session.flush()
+    return Head(row.id, row.hash)
+
+
+def _as_stored(session: Session, row: AuditRow) -> dict[str, Any]:
+    """The row's values as SQLite will hold them: the hash covers stored bytes, not what is made of them."""
+    dialect = session.get_bind().dialect
+    stored = {}
+    for column in AuditRow.__table__.columns:
+        value = getattr(row, column.key)
+        process = None if value is None else column.type.dialect_impl(dialect).bind_processor(dialect)
+        stored[column.name] = process(value) if process else value
+    return stored
+
+
+def head(session: Session) -> Head | None:
+    """The newest link."""
+    found = session.execute(select(AuditRow.id, AuditRow.hash).order_by(AuditRow.id.desc()).limit(1)).first()
+    return Head(found.id, found.hash) if found else None
+
+
+def holds(session: Session, link: Head) -> bool:
+    """Whether that row is there with that hash."""
+    return session.scalar(select(AuditRow.hash).where(AuditRow.id == link.id)) == link.hash
+
+
+def all_stored(session: Session) -> Iterator[Mapping[str, Any]]:
+    """Every row as SQLite holds it, by id, read in pieces."""
+    rows = session.execute(text("SELECT * FROM audit ORDER BY id"), execution_options={"yield_per": 1_000})
+    for row in rows.mappings():
+        yield dict(row)
 
 
 def newest(session: Session, action_id: str | None, limit: int, before_id: int | None = None) -> list[AuditRow]:

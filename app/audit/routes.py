@@ -24,6 +24,7 @@ class AuditEntryOut(BaseModel):
     event: str
     action_id: str | None
     detail: dict[str, Any]
+    hash: str
 
 
 class AuditOut(BaseModel):

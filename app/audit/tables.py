@@ -12,7 +12,7 @@ from app.db.engine import Table, UtcDateTime
 
 
 class AuditRow(Table):
-    """One event. ``detail`` never holds a secret."""
+    """One event. ``detail`` never holds a secret; ``hash`` chains the row to the one before it (see ``chain``)."""
 
     __tablename__ = "audit"
     __table_args__ = (Index(None, "action_id", "id"), {"sqlite_autoincrement": True})
@@ -23,3 +23,5 @@ class AuditRow(Table):
     event: Mapped[str] = mapped_column(String(100))
     action_id: Mapped[str | None] = mapped_column(String(40))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from app.errors import AppError, Unavailable
 
 OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt the file when the WAL is reset
 BUSY_TIMEOUT_MS = 10_000
+_AFTER_COMMIT = "after_commit"
 
 
 class DatabaseUnusable(AppError):
@@ -112,13 +113,24 @@ class Database:
 
         Raises: StorageFull, DatabaseBusy.
         """
-        with translated_errors(), self._write() as session, session.begin():
-            session.connection()  # takes the lock now, not at the first statement
-            yield session
+        with translated_errors(), self._write() as session:
+            with session.begin():
+                session.connection()  # takes the lock now, not at the first statement
+                yield session
+            for call in session.info.pop(_AFTER_COMMIT, {}).values():
+                call()
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def after_commit(session: Session, name: str, call: Callable[[], None]) -> None:
+    """Have ``call`` run once the session's ``write`` has committed; never when it is rolled back.
+
+    A later call of the same name replaces the earlier one. It must not raise: what was written is committed.
+    """
+    session.info.setdefault(_AFTER_COMMIT, {})[name] = call
 
 
 def _engine_for(path: Path) -> Engine:

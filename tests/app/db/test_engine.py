@@ -95,7 +95,7 @@ def test_foreign_keys_hold(services: Services) -> None:
 def test_a_naive_time_is_refused(services: Services) -> None:
     """Nobody knows which moment it means."""
     with pytest.raises(StatementError, match="UTC-aware"), services.database.write() as session:
-        session.add(AuditRow(at=datetime(2026, 1, 1), actor="t", event="e", detail={}))  # noqa: DTZ001
+        session.add(AuditRow(at=datetime(2026, 1, 1), actor="t", event="e", detail={}, previous_hash="", hash=""))  # noqa: DTZ001
 
 
 def test_connections_are_set_up_for_durability(services: Services) -> None:
@@ -115,7 +115,7 @@ def test_times_come_back_as_the_same_moment(services: Services) -> None:
 
     moment = datetime(2026, 3, 29, 3, 30, tzinfo=ZoneInfo("Europe/Berlin"))
     with services.database.write() as session:
-        session.add(AuditRow(at=moment, actor="t", event="e", detail={}))
+        session.add(AuditRow(at=moment, actor="t", event="e", detail={}, previous_hash="", hash=""))
     entry = services.audit.entries()[0]
     assert entry.at == moment
     assert entry.at.tzinfo is UTC
