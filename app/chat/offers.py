@@ -15,6 +15,8 @@ from automation.errors import ActionError
 from automation.urls import normalise_url
 
 MAX_POST_CHARS = 1_000
+# A model cannot name a file by its hash; a person adds the files to the proposal.
+_NOT_THE_MODELS = frozenset({"media"})
 
 
 def offers_for(said: Sequence[str], accounts: Sequence[Account]) -> list[Offer]:
@@ -36,8 +38,8 @@ def _post_offer(accounts: Sequence[Account]) -> Offer:
     handles = [a.handle for a in accounts if a.platform == "x"]
     narrow: dict[str, dict[str, Any]] = {"text": {"minLength": 1, "maxLength": MAX_POST_CHARS}}
     if len(handles) > 1:
-        return Offer(ACTION_TYPES["post_social"], narrow | {"account": {"enum": handles}})
-    return Offer(ACTION_TYPES["post_social"], narrow, omit=frozenset({"account"}))
+        return Offer(ACTION_TYPES["post_social"], narrow | {"account": {"enum": handles}}, omit=_NOT_THE_MODELS)
+    return Offer(ACTION_TYPES["post_social"], narrow, omit=_NOT_THE_MODELS | {"account"})
 
 
 def problem_of(address: str) -> str:

@@ -62,6 +62,8 @@ class MediaRef(BaseModel):
     filename: Annotated[str, Field(min_length=1, max_length=200)]
     media_type: Annotated[str, Field(pattern=r"^(image/(png|jpeg|gif|webp)|video/mp4)$")]
     alt: Annotated[str, Field(max_length=2_000)] = ""
+    size_bytes: Annotated[int, Field(ge=0)] = 0
+    """As it was uploaded, for limits on the card; 0: not told. The executor measures the file itself."""
 
 
 def media_of(params: Params) -> tuple[MediaRef, ...]:

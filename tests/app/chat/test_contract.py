@@ -53,7 +53,7 @@ def test_a_turn_is_read() -> None:
     turn = parse_turn(turn_json("ok", POST), OFFERS)
     assert turn.reply == "ok"
     assert turn.action is not None
-    assert turn.action.params.model_dump() == POST["params"]
+    assert turn.action.params.model_dump() == POST["params"] | {"media": ()}
     assert parse_turn(turn_json("hello", None), []).action is None
 
 
@@ -65,7 +65,7 @@ def test_the_schema_is_the_union_of_the_offers() -> None:
     """Each offered type's params and null, nothing else, decision first."""
     schema = turn_schema(OFFERS)
     assert list(schema["properties"]) == ["action", "reply"]
-    assert _is_valid(schema, {"action": POST, "reply": "ok"})
+    assert _is_valid(schema, {"action": POST | {"params": POST["params"] | {"media": []}}, "reply": "ok"})
     assert _is_valid(schema, {"action": None, "reply": "ok"})
     assert not _is_valid(schema, {"action": {"type": "scrape_url", "params": POST["params"]}, "reply": "ok"})
     assert not _is_valid(turn_schema([]), {"action": POST, "reply": "ok"})
@@ -77,7 +77,7 @@ def test_an_offer_is_narrowed_to_what_the_user_named() -> None:
     schema = turn_schema([Offer(ACTION_TYPES["scrape_url"], {"url": {"enum": ["a.example"]}})])
     assert _is_valid(schema, {"action": {"type": "scrape_url", "params": {"url": "a.example"}}, "reply": "ok"})
     assert not _is_valid(schema, {"action": {"type": "scrape_url", "params": {"url": "evil.example"}}, "reply": "ok"})
-    without_account = turn_schema([Offer(ACTION_TYPES["post_social"], omit=frozenset({"account"}))])
+    without_account = turn_schema([Offer(ACTION_TYPES["post_social"], omit=frozenset({"account", "media"}))])
     assert not _is_valid(without_account, {"action": POST, "reply": "ok"})
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from automation.actions.base import Account, ActionContext, ActionError, ActionResult, Credential
 from automation.actions.post_social import PostSocial, PostSocialParams
+from automation.sites.base import Post
 from automation.sites.x import X
 from tests.sites.serving import serve
 from tests.sites.social import Options, State, create_app
@@ -109,7 +110,8 @@ def test_a_refused_post_is_quoted(box: Box) -> None:
 
 def test_a_lost_answer_is_unconfirmed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clicked but not confirmed is its own error, which says to look before trying again."""
-    monkeypatch.setattr("automation.sites.x._CONFIRM_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("automation.sites.browser_site.CONFIRM_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("automation.sites.browser_site.PROFILE_LOOKS_S", (0.0, 0.2))
     box.site(lose_answer=True)
     with pytest.raises(ActionError) as caught:
         box.post("hi")
@@ -151,5 +153,5 @@ def test_expired_session_logs_in_again(box: Box) -> None:
 
 def test_measure_is_xs_own() -> None:
     """The card measures as the composer does."""
-    measure = X().measure("日本 https://example.com")
+    measure = X().check(Post("日本 https://example.com"))
     assert (measure.length, measure.limit, measure.problem) == (28, 280, "")
