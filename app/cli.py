@@ -16,7 +16,7 @@ import typer
 
 from app.client import ApiError, HeraldClient, Preview
 from app.settings import load_settings
-from app.terminal import audit_commands, batch, render, top
+from app.terminal import audit_commands, batch, render, top, vault_commands
 from app.terminal import chat as chatting
 from app.terminal.connection import EXIT_ACTION_FAILED, EXIT_ERROR, connect, err, out, plain, reported, show_error
 from models.cli import app as models_app
@@ -36,6 +36,7 @@ app.add_typer(memory_app, name="memory")
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(conversations_app, name="conversations")
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(vault_commands.app, name="vault")
 app.add_typer(models_app, name="models")
 app.add_typer(batch.app, name="batch")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.errors import AppError
+from automation.redaction import KNOWN
 
 API_KEY = "api.key"
 SESSION_KEY = "session.key"
@@ -50,6 +51,7 @@ def read_or_create_key(home: Path, name: str, make: Callable[[], str] = _random_
         raise KeyUnreadable(
             f"The key file {path} is empty.", hint="Restore it from a backup, or delete it to get a new key."
         )
+    KNOWN.remember(*key.split())
     return key
 
 
@@ -67,3 +69,30 @@ def _create(path: Path, key: str) -> None:
             return  # another process made it a moment ago; its key counts
     finally:
         partial.unlink()
+
+
+def replace_key(home: Path, name: str, content: str) -> None:
+    """Put ``content`` in the key's place: the old or the new file is there whole, whenever the process dies.
+
+    Raises: KeyUnreadable.
+    """
+    path = home / "keys" / name
+    partial = path.with_name(f".{name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise KeyUnreadable(
+            f"The key file {path} cannot be written: {error.strerror or error}.",
+            hint="Check that the user who runs Herald owns the data folder and that the disk is not full.",
+        ) from error

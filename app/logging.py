@@ -11,25 +11,28 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
+from automation.redaction import REDACTED, redacted
 
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|authorization|cookie|api_?key|credential|session_state", re.I)
-_SECRET_IN_TEXT = re.compile(r"(?i)(bearer\s+|token=|herald_session=|password=)[^\s&\"',;]+")
-REDACTED = "[redacted]"
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """structlog processor: values under secret names, and secrets in URLs and headers, become ``[redacted]``."""
+    """structlog processor: what stands under a secret's name, and any secret inside a text, become ``[redacted]``."""
     return {key: REDACTED if _SECRET_NAME.search(key) else _redacted(value) for key, value in event.items()}
 
 
 def _redacted(value: Any) -> Any:
     if isinstance(value, str):
-        return _SECRET_IN_TEXT.sub(lambda m: m.group(1) + REDACTED, value)
+        return redacted(value)
+    if isinstance(value, bytes):
+        return redacted(value.decode("utf-8", "replace"))
     if isinstance(value, dict):
-        return {k: REDACTED if _SECRET_NAME.search(str(k)) else _redacted(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+        return {_redacted(k): REDACTED if _SECRET_NAME.search(str(k)) else _redacted(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(v) for v in value]
-    return value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redacted(repr(value))  # the renderer would write it so
 
 
 def configure_logging(settings: Settings) -> None:

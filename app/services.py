@@ -67,7 +67,7 @@ def build_services(
     llm = LlmClient(settings.inference_origin, settings.inference_key_text(), settings.model, settings.embedding_model)
     audit = AuditService(database, settings.audit_anchor)
     audit.catch_up()
-    accounts = AccountService(database, audit, Vault(settings.home))
+    accounts = AccountService(database, audit, Vault(settings.home, settings.vault_key_text()))
     conversations = ConversationService(database)
     actions = ActionService(
         database, audit, accounts, wake or _queue_wake(settings), timedelta(hours=settings.proposal_expires_h)

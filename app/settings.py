@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app import keys
 from app.errors import AppError
+from automation.redaction import KNOWN
 from models.home import herald_home
 
 PREFIX = "HERALD_"
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
         24.0, description="Hours after which a proposal that nobody decided expires."
     )
 
+    vault_key: SecretStr | None = Field(
+        None,
+        description="Keys of the vault (URL-safe base64 of 32 bytes, comma-separated; the first one seals) in place of "
+        "the file `keys/vault.key`.",
+    )
     audit_anchor: Path | None = Field(
         None, description="Second file, on another disk or host, that the audit chain's head is written to."
     )
@@ -92,7 +98,7 @@ class Settings(BaseSettings):
             TypeAdapter(AnyHttpUrl).validate_python(value)
         return value.rstrip("/").removesuffix("/v1")
 
-    @field_validator("api_key", "inference_key")
+    @field_validator("api_key", "inference_key", "vault_key")
     @classmethod
     def _is_header_safe(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not all(33 <= ord(c) <= 126 for c in value.get_secret_value()):
@@ -154,13 +160,23 @@ class Settings(BaseSettings):
 
     def api_key_text(self) -> str:
         """The key that programs present."""
-        return self.api_key.get_secret_value() if self.api_key else keys.read_or_create_key(self.home, keys.API_KEY)
+        return _remembered(self.api_key) if self.api_key else keys.read_or_create_key(self.home, keys.API_KEY)
+
+    def vault_key_text(self) -> str | None:
+        """The vault's keys when the environment gives them, else None: they are in the vault's file."""
+        return _remembered(self.vault_key) if self.vault_key else None
 
     def inference_key_text(self) -> str:
         """The key that the inference server wants."""
         if self.inference_key:
-            return self.inference_key.get_secret_value()
+            return _remembered(self.inference_key)
         return keys.read_or_create_key(self.home, keys.INFERENCE_KEY)
+
+
+def _remembered(key: SecretStr) -> str:
+    """The key, which no log shows from now on."""
+    KNOWN.remember(*key.get_secret_value().replace(",", " ").split())
+    return key.get_secret_value()
 
 
 def load_settings() -> Settings:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automation.actions.base import Evidence
+from automation.redaction import Secrets
 
 if TYPE_CHECKING:
     from playwright.sync_api import FloatRect, Page
@@ -26,8 +27,9 @@ _PAGE_SIZE = """() => [
 class EvidenceFolder:
     """Writes numbered files with safe names into an existing folder; ``items`` lists what was kept, in order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secrets: Secrets | None = None) -> None:
         self.folder = folder
+        self._secrets = secrets or Secrets()
         self.items: tuple[Evidence, ...] = ()
         self._count = 0
 
@@ -54,12 +56,13 @@ class EvidenceFolder:
     def text(self, content: str, label: str, name: str) -> None:
         """A UTF-8 text file, cut at a million characters."""
         path = self._path(name, ".txt")
+        content = self._secrets.taken_out_of(content)
         path.write_text(content[:MAX_TEXT_CHARS], encoding="utf-8", errors="replace")
         self._keep(Evidence("text", label, filename=path.name))
 
     def url(self, url: str, label: str) -> None:
         """Note an address as evidence."""
-        self._keep(Evidence("url", label, url=url))
+        self._keep(Evidence("url", self._secrets.taken_out_of(label), url=self._secrets.taken_out_of(url)))
 
     def _keep(self, item: Evidence) -> None:
         self.items = (*self.items, item)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from automation.actions.base import ActionContext, ActionError, ActionResult, ActionType, Params
+from automation.redaction import KNOWN, secrets_of_state
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def run(
     Raises: ActionError (never another exception of the executor's own); Interrupted.
     """
     deadline = time.monotonic() + context.timeout_s
+    context = _guarded(context)
     begun = False
 
     def before_irreversible() -> None:
@@ -48,9 +50,10 @@ def run(
     for attempt in range(1, MAX_ATTEMPTS + 1):
         left = max(1.0, deadline - time.monotonic())
         try:
-            return action.execute(
+            result = action.execute(
                 params, dataclasses.replace(context, before_irreversible=before_irreversible, timeout_s=left)
             )
+            return _without_secrets(result, context)
         except Interrupted:
             raise
         except Exception as caught:
@@ -69,6 +72,42 @@ def run(
     raise AssertionError("the last attempt returns or raises")
 
 
+def _guarded(context: ActionContext) -> ActionContext:
+    """The context, its secrets remembered as they come to light: nothing that leaves the run may show them."""
+    secrets = context.secrets
+
+    def remember(found: Iterable[str]) -> None:
+        texts = tuple(found)
+        secrets.remember(*texts)
+        KNOWN.remember(*texts)
+
+    def load_session() -> dict[str, Any] | None:
+        state = context.load_session()
+        remember(secrets_of_state(state))
+        return state
+
+    def save_session(state: dict[str, Any]) -> None:
+        remember(secrets_of_state(state))
+        context.save_session(state)
+
+    if context.credential is not None:
+        remember([context.credential.password])
+    return dataclasses.replace(
+        context,
+        load_session=load_session,
+        save_session=save_session,
+        progress=lambda text: context.progress(secrets.taken_out_of(text)),
+    )
+
+
+def _without_secrets(result: ActionResult, context: ActionContext) -> ActionResult:
+    return dataclasses.replace(
+        result,
+        summary=context.secrets.taken_out_of(result.summary),
+        data=context.secrets.taken_out_of_json(result.data),
+    )
+
+
 def _presentable(caught: Exception, action: ActionType[Any], context: ActionContext) -> ActionError:
     """An error for the user's eyes: whatever it is, it says what failed, and never shows a password."""
     if isinstance(caught, ActionError):
@@ -80,11 +119,8 @@ def _presentable(caught: Exception, action: ActionType[Any], context: ActionCont
             code="internal_error",
             hint="The worker's log has the details.",
         )
-    if context.credential is not None:
-        for secret in (context.credential.password,):
-            if secret and (secret in error.message or secret in error.hint):
-                error.message = error.message.replace(secret, "[redacted]")
-                error.hint = error.hint.replace(secret, "[redacted]")
+    error.message = context.secrets.taken_out_of(error.message)
+    error.hint = context.secrets.taken_out_of(error.hint)
     return error
 
 

@@ -44,7 +44,7 @@ class BrowserSession:
         self.context = context
         self.page = page
         self.egress = egress
-        self.evidence = EvidenceFolder(context.evidence_dir)
+        self.evidence = EvidenceFolder(context.evidence_dir, context.secrets)
         self.main_response: Response | None = None
         self.has_crashed = False
         self.is_download = False

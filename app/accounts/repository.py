@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.accounts.tables import AccountRow
@@ -34,12 +34,3 @@ def remove(session: Session, account_id: str) -> bool:
     """Delete the account; False when there was none."""
     query = delete(AccountRow).where(AccountRow.id == account_id).returning(AccountRow.id)
     return session.scalar(query) is not None
-
-
-def set_session(session: Session, platform: str, handle: str, sealed: bytes | None) -> None:
-    """Keep the browser session of the account, if the account still exists."""
-    session.execute(
-        update(AccountRow)
-        .where(AccountRow.platform == platform, AccountRow.handle == handle)
-        .values(session_sealed=sealed)
-    )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.accounts import repository
 from app.accounts.tables import AccountRow
-from app.accounts.vault import Vault
+from app.accounts.vault import Purpose, Vault, VaultUnreadable
 from app.audit.service import AuditService
 from app.db.engine import Database
 from app.errors import Conflict, NotFound
@@ -59,7 +59,6 @@ class AccountService:
 
         Raises: Conflict when the platform's handle is connected already.
         """
-        sealed = self._vault.seal({"username": new.username, "password": new.password})
         with self._database.write() as session:
             if repository.by_handle(session, new.platform, new.handle) is not None:
                 raise Conflict(
@@ -72,10 +71,12 @@ class AccountService:
                 platform=new.platform,
                 handle=new.handle,
                 base_url=new.base_url,
-                login_sealed=sealed,
                 session_sealed=None,
                 created_at=clock.now(),
             )
+            # In the transaction: a rotation gives old keys up only while it holds the write lock.
+            login = {"username": new.username, "password": new.password}
+            row.login_sealed = self._vault.seal(Purpose.LOGIN, _owner(row), login)
             repository.add(session, row)
             self._audit.record(session, "account.connected", actor=actor, detail=_named(row))
             self._tell_changed(session)
@@ -108,34 +109,78 @@ class AccountService:
 
         Raises: NotFound when it was removed or points elsewhere meanwhile; VaultUnreadable.
         """
-        with self._database.read() as session:
-            row = repository.by_handle(session, account.platform, account.handle)
-        if row is None or row.base_url != account.base_url:
+        row = self._row_of(account)
+        if row is None:
             raise NotFound(
                 f"The account {account.handle} on {account.platform} is no longer connected as it was approved.",
                 hint="Connect it again and propose the action anew.",
                 code="account_gone",
             )
-        login = self._vault.open(row.login_sealed)
+        login = self._opened(account, row, Purpose.LOGIN)
+        if login is None:  # removed between two looks
+            raise VaultUnreadable("The account's login is gone.", hint="Connect the account again.")
         return Credential(username=login["username"], password=login["password"])
 
     def load_session(self, account: Account) -> dict[str, Any] | None:
         """The browser storage state that was kept for the account, or None."""
-        with self._database.read() as session:
-            row = repository.by_handle(session, account.platform, account.handle)
-        if row is None or row.session_sealed is None or row.base_url != account.base_url:
-            return None
-        return self._vault.open(row.session_sealed)
+        row = self._row_of(account)
+        return self._opened(account, row, Purpose.SESSION) if row is not None else None
 
     def save_session(self, account: Account, state: dict[str, Any]) -> None:
-        """Keep the browser storage state of the account, encrypted."""
-        sealed = self._vault.seal(state)
+        """Keep the browser storage state of the account, encrypted, if the account still exists."""
         with self._database.write() as session:
-            repository.set_session(session, account.platform, account.handle, sealed)
+            row = repository.by_handle(session, account.platform, account.handle)
+            if row is not None and row.base_url == account.base_url:
+                row.session_sealed = self._vault.seal(Purpose.SESSION, _owner(row), state)
+
+    def reseal(self, session: Session, limit: int) -> int:
+        """Seal what is not under the vault's first key with it, within the caller's transaction, which must be a write.
+
+        Returns how many values it sealed, ``limit`` at most; 0 when all are under the first key.
+
+        Raises: VaultUnreadable when a value opens with no key; nothing is given up then.
+        """
+        count = 0
+        for row in repository.every(session):
+            for purpose, column in _SEALED.items():
+                sealed = getattr(row, column)
+                if sealed is None or self._vault.is_current(purpose, sealed) or count >= limit:
+                    continue
+                value = self._vault.open(purpose, _owner(row), sealed)
+                setattr(row, column, self._vault.seal(purpose, _owner(row), value))
+                count += 1
+        return count
+
+    def _row_of(self, account: Account) -> AccountRow | None:
+        with self._database.read() as session:
+            row = repository.by_handle(session, account.platform, account.handle)
+        return row if row is not None and row.base_url == account.base_url else None
+
+    def _opened(self, account: Account, row: AccountRow, purpose: Purpose) -> dict[str, Any] | None:
+        """A sealed value of the row; looked up once more when a rotation has sealed it anew since."""
+        sealed = getattr(row, _SEALED[purpose])
+        if sealed is None:
+            return None
+        try:
+            return self._vault.open(purpose, _owner(row), sealed)
+        except VaultUnreadable:
+            again = self._row_of(account)
+            newer = getattr(again, _SEALED[purpose]) if again is not None else None
+            if again is None or newer is None or newer == sealed:
+                raise
+            return self._vault.open(purpose, _owner(again), newer)
 
     def _tell_changed(self, session: Session) -> None:
         for listener in self.on_change:
             listener(session)
+
+
+_SEALED = {Purpose.LOGIN: "login_sealed", Purpose.SESSION: "session_sealed"}
+
+
+def _owner(row: AccountRow) -> str:
+    """What a sealed value is bound to: neither another row nor another site can be given it."""
+    return f"{row.id} {row.platform} {row.base_url}"
 
 
 def _view(row: AccountRow) -> AccountView:

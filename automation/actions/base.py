@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automation.errors import ActionError
 from automation.host_rules import HostRules
+from automation.redaction import Secrets
 
 if TYPE_CHECKING:
     from automation.egress import Egress
@@ -143,6 +144,7 @@ class ActionContext:
             It commits that fact; when it raises, the executor must not go on. Retries are allowed only before it.
         account, credential: of a ``post_social`` action, else None.
         load_session, save_session: the browser's storage state of the account (dict or None), kept encrypted.
+        secrets: what the run's results, evidence and messages must not show; filled by ``automation.execution``.
         recipe: how an earlier run of the same kind succeeded (JSON-able, see ``automation.recipes``), or None.
         media_path: a private copy of the file, whose bytes were compared with its SHA-256 for this run.
         save_recipe: called with a JSON-able recipe that worked or was healed; it never holds a value or a secret.
@@ -161,6 +163,7 @@ class ActionContext:
     credential: Credential | None = None
     load_session: Callable[[], dict[str, Any] | None] = lambda: None
     save_session: Callable[[dict[str, Any]], None] = lambda _state: None
+    secrets: Secrets = field(default_factory=Secrets)
     recipe: dict[str, Any] | None = None
     save_recipe: Callable[[dict[str, Any]], None] = lambda _recipe: None
     intent_id: str = ""

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from app.accounts.service import NewAccount
-from app.accounts.vault import Vault, VaultUnreadable
+from app.accounts.vault import VaultUnreadable
 from app.errors import Conflict, NotFound
 from app.services import Services
 from automation.actions.base import Account
@@ -93,7 +93,6 @@ def test_a_login_sealed_with_another_key_is_a_clear_error(services: Services) ->
     """After a key file was lost."""
     connected(services)
     (services.settings.home / "keys" / "vault.key").write_text(Fernet.generate_key().decode())
-    services.accounts._vault = Vault(services.settings.home)
     with pytest.raises(VaultUnreadable, match=r"vault\.key"):
         services.accounts.credential(ACME)
 
@@ -111,7 +110,6 @@ def test_a_second_key_opens_what_the_first_sealed(services: Services) -> None:
     connected(services)
     path = services.settings.home / "keys" / "vault.key"
     path.write_text(Fernet.generate_key().decode() + "\n" + path.read_text())
-    services.accounts._vault = Vault(services.settings.home)
     assert services.accounts.credential(ACME).password == PASSWORD
 
 
