@@ -19,9 +19,9 @@ import httpx
 API_PREFIX = "/api/v1"
 SESSION_COOKIE = "herald_session"
 
-OPEN_STATUSES = frozenset({"awaiting_approval", "approved", "running"})
+OPEN_STATUSES = frozenset({"awaiting_approval", "approved", "sending", "unconfirmed"})
 """Statuses that can still change."""
-LIVE_STATUSES = frozenset({"approved", "running"})
+LIVE_STATUSES = frozenset({"approved", "sending"})
 """Statuses of an action that is on its way: worth following closely."""
 
 
@@ -50,6 +50,20 @@ class EvidenceItem(TypedDict):
     url: str
 
 
+class Held(TypedDict):
+    """Why an approved action waits, and until when it does at least (None: until that changes)."""
+
+    reason: str
+    until: str | None
+
+
+class Approval(TypedDict):
+    """Who approved the present digest, and when."""
+
+    by: str
+    at: str
+
+
 class Action(TypedDict):
     """A proposal and everything that became of it."""
 
@@ -70,6 +84,24 @@ class Action(TypedDict):
     decided_at: str | None
     finished_at: str | None
     expires_at: str | None
+    not_before: str | None
+    target: str
+    intent_id: str
+    proposed_by: str
+    is_tainted: bool
+    is_running: bool
+    held: Held | None
+    approvals: list[Approval]
+    people_needed: int
+
+
+class StopState(TypedDict):
+    """Whether all actions are stopped, by whom and why."""
+
+    is_stopped: bool
+    reason: str
+    stopped_by: str
+    stopped_at: str | None
 
 
 class Source(TypedDict):
@@ -344,6 +376,28 @@ class HeraldClient:
         """Reject a proposal."""
         body = {"reason": reason} if reason else {}
         return cast(Action, self._json("POST", f"/actions/{_segment(action_id)}/reject", json=body))
+
+    def cancel(self, action_id: str, reason: str = "") -> Action:
+        """Take an approval back. Raises: ApiError ``not_cancellable`` once it is being submitted."""
+        body = {"reason": reason} if reason else {}
+        return cast(Action, self._json("POST", f"/actions/{_segment(action_id)}/cancel", json=body))
+
+    def settle(self, action_id: str, outcome: str, *, url: str = "", note: str = "") -> Action:
+        """Say what became of an unconfirmed action: ``outcome`` is succeeded or failed."""
+        body = {"outcome": outcome, "url": url, "note": note}
+        return cast(Action, self._json("POST", f"/actions/{_segment(action_id)}/settle", json=body))
+
+    def stop_state(self) -> StopState:
+        """Whether all actions are stopped."""
+        return cast(StopState, self._json("GET", "/action-stop"))
+
+    def stop_actions(self, reason: str = "") -> StopState:
+        """Hold every action before its next irreversible step."""
+        return cast(StopState, self._json("POST", "/action-stop", json={"reason": reason}))
+
+    def resume_actions(self) -> StopState:
+        """Lift the stop."""
+        return cast(StopState, self._json("DELETE", "/action-stop"))
 
     def edit(self, action_id: str, params: dict[str, Any]) -> Action:
         """Replace a proposal's params; what comes back has a new digest."""

@@ -17,6 +17,7 @@ API_KEY = "api.key"
 SESSION_KEY = "session.key"
 VAULT_KEY = "vault.key"
 INFERENCE_KEY = "inference.key"
+APPROVAL_KEY = "approval.key"
 
 
 class KeyUnreadable(AppError):

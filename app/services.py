@@ -12,7 +12,9 @@ from starlette.requests import HTTPConnection
 
 from app.accounts.service import AccountService
 from app.accounts.vault import Vault
+from app.actions.approvals import ApprovalDesk
 from app.actions.execution import ExecutionService
+from app.actions.holds import HoldService
 from app.actions.service import ActionService
 from app.audit.service import AuditService
 from app.auth.service import AuthService
@@ -41,6 +43,7 @@ class Services:
     conversations: ConversationService
     actions: ActionService
     execution: ExecutionService
+    holds: HoldService
     memory: MemoryService
     chat: ChatService
     outcomes: OutcomeReporter
@@ -69,10 +72,12 @@ def build_services(
     audit.catch_up()
     accounts = AccountService(database, audit, Vault(settings.home, settings.vault_key_text()))
     conversations = ConversationService(database)
+    desk = ApprovalDesk(settings.home)
+    holds = HoldService(database, audit)
     actions = ActionService(
-        database, audit, accounts, wake or _queue_wake(settings), timedelta(hours=settings.proposal_expires_h)
+        database, audit, accounts, desk, wake or _queue_wake(settings), timedelta(hours=settings.proposal_expires_h)
     )
-    execution = ExecutionService(database, audit, settings.evidence_dir)
+    execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
     memory = MemoryService(database, audit, embedder or llm, settings)
     return Services(
         settings=settings,
@@ -84,6 +89,7 @@ def build_services(
         conversations=conversations,
         actions=actions,
         execution=execution,
+        holds=holds,
         memory=memory,
         chat=ChatService(database, conversations, actions, accounts, memory, llm),
         outcomes=OutcomeReporter(database, conversations, actions, execution, llm),

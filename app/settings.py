@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     audit_anchor: Path | None = Field(
         None, description="Second file, on another disk or host, that the audit chain's head is written to."
     )
+    lease_s: Annotated[float, Field(ge=0.5, le=600)] = Field(
+        20.0, description="Seconds after which the action of a worker that fell silent is looked after by another."
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -9,9 +9,18 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
-from automation.actions.base import ActionContext, ActionError, ActionResult, ActionType, Params
+from automation.actions.base import (
+    ActionContext,
+    ActionError,
+    ActionResult,
+    ActionType,
+    Params,
+    Reconciled,
+    ReconciledOutcome,
+)
 from automation.redaction import KNOWN, secrets_of_state
 
 log = logging.getLogger(__name__)
@@ -59,11 +68,14 @@ def run(
         except Exception as caught:
             error = _presentable(caught, action, context)
             if begun:
+                if error.is_site_fault is None:
+                    error.is_site_fault = error.retryable
                 error.retryable = False
                 raise error from caught
             wait = BACKOFF_S[min(attempt, len(BACKOFF_S)) - 1]
             can_wait = deadline - time.monotonic() - wait > _MIN_ATTEMPT_S
-            if not error.retryable or attempt == MAX_ATTEMPTS or not can_wait:
+            is_asked_to_wait = error.retry_after_s is not None  # longer than an attempt may: the caller sees to it
+            if not error.retryable or is_asked_to_wait or attempt == MAX_ATTEMPTS or not can_wait:
                 raise error from caught
             log.info("attempt %d of action %s failed (%s), trying again", attempt, context.action_id, error.code)
             context.progress(f"Trying again ({attempt + 1} of {MAX_ATTEMPTS}): {error.message}")
@@ -106,6 +118,23 @@ def _without_secrets(result: ActionResult, context: ActionContext) -> ActionResu
         summary=context.secrets.taken_out_of(result.summary),
         data=context.secrets.taken_out_of_json(result.data),
     )
+
+
+def look(action: ActionType[Any], params: Params, context: ActionContext, began_at: datetime) -> Reconciled:
+    """Look at the platform whether what began at ``began_at`` has happened; a failure to look is ``unknown``.
+
+    Raises: Interrupted.
+    """
+    context = _guarded(context)
+    try:
+        found = action.reconcile(params, context, began_at)
+        result = _without_secrets(found.result, context) if found.result else None
+        return dataclasses.replace(found, result=result, note=context.secrets.taken_out_of(found.note))
+    except Interrupted:
+        raise
+    except Exception as caught:
+        error = _presentable(caught, action, context)
+        return Reconciled(ReconciledOutcome.UNKNOWN, note=f"It could not be looked up: {error.message}")
 
 
 def _presentable(caught: Exception, action: ActionType[Any], context: ActionContext) -> ActionError:

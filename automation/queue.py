@@ -23,6 +23,7 @@ from models.home import herald_home
 
 RUN_ACTION = "run_action"
 REPORT_OUTCOME = "report_outcome"
+LOOK_UP_ACTION = "look_up_action"
 _MESSAGE_FIELDS = Message._fields
 _queues: dict[Path, Huey] = {}
 _queues_lock = threading.Lock()
@@ -80,6 +81,7 @@ def open_queue(path: Path, *, run_action: Callable[[str], None] | None = None, *
     huey = Huey("herald", results=False, serializer=JsonSerializer(), storage_class=QueueStorage, filename=str(path))
     _declare(huey, RUN_ACTION, run_action)
     _declare(huey, REPORT_OUTCOME, bodies.get(REPORT_OUTCOME))
+    _declare(huey, LOOK_UP_ACTION, bodies.get(LOOK_UP_ACTION))
     return huey
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
 from huey import Huey
 
-from app.actions.execution import ClaimLost
-from app.actions.records import Claim
+from app.actions.execution import ClaimLost, Held
+from app.actions.records import Claim, Hold
 from app.errors import AppError
 from app.services import Services
 from automation import execution
-from automation.actions.base import ActionContext, ActionError, ActionResult
+from automation.actions.base import ActionContext, ActionError, ActionResult, ReconciledOutcome
 from automation.actions.registry import ACTION_TYPES
 from automation.browser import kill_browser_of
 from automation.config import AutomationSettings
 from automation.execution import Interrupted
-from automation.queue import REPORT_OUTCOME, enqueue
+from automation.queue import LOOK_UP_ACTION, REPORT_OUTCOME, enqueue
 
 log = structlog.get_logger(__name__)
 
@@ -47,17 +49,19 @@ class ActionRunner:
             return  # the row stays approved; the next start's sweep finds it
         with structlog.contextvars.bound_contextvars(action_id=action_id):
             claim = self._services.execution.claim(action_id, self._worker_id)
-            if claim is None:
-                self._report(action_id)  # it may have failed in the claim
-                return
-            with self._lock:
-                self._running[action_id] = False
-            try:
-                self._carry_out(claim)
-            finally:
-                with self._lock:
-                    self._running.pop(action_id, None)
-            self._report(action_id)
+            if claim is not None:
+                self._while_running(claim, self._carry_out)
+            self._report(action_id)  # without a claim, too: it may have failed there, or been settled
+
+    def look_up_action(self, action_id: str) -> None:
+        """Look at the platform for an action whose end nobody saw, if it is time to."""
+        if self._stopping.is_set():
+            return
+        with structlog.contextvars.bound_contextvars(action_id=action_id):
+            claim = self._services.execution.claim_look(action_id, self._worker_id)
+            if claim is not None:
+                self._while_running(claim, self._look_up)
+                self._report(action_id)
 
     def report_outcome(self, action_id: str) -> None:
         """Tell the action's conversation what came of it; a failure here never touches the action."""
@@ -77,6 +81,16 @@ class ActionRunner:
         for action_id in self._services.execution.unreported():
             enqueue(action_id, task=REPORT_OUTCOME, huey=self.huey)
 
+    def tick(self) -> None:
+        """What comes with time, every second: holds that are over, looks that are due, workers that died."""
+        self._services.execution.recover()
+        if self.huey is None or self.huey.pending_count() > 0:
+            return
+        for action_id in self._services.execution.due():
+            enqueue(action_id, huey=self.huey)
+        for action_id in self._services.execution.looks_due():
+            enqueue(action_id, task=LOOK_UP_ACTION, huey=self.huey)
+
     def stop(self) -> None:
         """Begin no more. What has not submitted anything is given back at once; what has gets a moment to finish."""
         self._stopping.set()
@@ -94,13 +108,23 @@ class ActionRunner:
         for action_id in running:
             kill_browser_of(action_id)
 
+    def _while_running(self, claim: Claim, work: Callable[[Claim], None]) -> None:
+        with self._lock:
+            self._running[claim.action_id] = False
+        try:
+            work(claim)
+        finally:
+            with self._lock:
+                self._running.pop(claim.action_id, None)
+
     def _carry_out(self, claim: Claim) -> None:
         log.info("action_started", type=claim.type, attempt=claim.attempt)
+        holds: list[Hold] = []
         try:
-            context = self._context(claim)
-            result = execution.run(ACTION_TYPES[claim.type], claim.params, context, pause=self._pause)
+            with tempfile.TemporaryDirectory(prefix="herald-media-") as folder:
+                result = self._result(claim, self._context(claim, Path(folder), holds))
         except Interrupted:
-            self._release(claim)
+            self._release(claim, holds[0] if holds else None)
         except ClaimLost as error:
             log.warning("claim_lost", error=error.message)
         except ActionError as error:
@@ -114,21 +138,48 @@ class ActionRunner:
         else:
             self._settle(claim, lambda: self._store_success(claim, result))
 
-    def _context(self, claim: Claim) -> ActionContext:
+    def _result(self, claim: Claim, context: ActionContext) -> ActionResult:
+        """Carry the action out; one that had begun before (on a keyed platform) is looked up first."""
+        action = ACTION_TYPES[claim.type]
+        if claim.began_at is not None:
+            context.progress("Looking whether it went out")
+            found = execution.look(action, claim.params, context, claim.began_at)
+            if found.outcome is ReconciledOutcome.HAPPENED and found.result is not None:
+                return found.result
+        return execution.run(action, claim.params, context, pause=self._pause)
+
+    def _look_up(self, claim: Claim) -> None:
+        assert claim.began_at is not None
+        try:
+            with tempfile.TemporaryDirectory(prefix="herald-media-") as folder:
+                context = self._context(claim, Path(folder), [])
+                found = execution.look(ACTION_TYPES[claim.type], claim.params, context, claim.began_at)
+        except Interrupted:
+            self._release(claim)
+        except AppError as error:
+            log.warning("look_failed", code=error.code, error=error.message)
+            self._release(claim)
+        else:
+            log.info("action_looked_up", outcome=found.outcome.value, note=found.note)
+            self._settle(claim, lambda: self._services.execution.finish_look(claim, found))
+
+    def _context(self, claim: Claim, media_dir: Path, holds: list[Hold]) -> ActionContext:
+        """What one execution may touch; what keeps it from going on is left in ``holds``."""
         services, account = self._services, claim.account
 
         def before_irreversible() -> None:
             if self._stopping.is_set():
                 raise Interrupted
             try:
-                services.execution.mark_irreversible(claim)
+                services.execution.mark_sending(claim)
+            except Held as error:
+                holds.append(error.hold)
+                raise Interrupted from error
             except ClaimLost as error:
                 raise Interrupted from error
             except AppError as error:
                 raise ActionError(
-                    f"Nothing was submitted, because it could not be recorded first: {error.message}",
-                    code=error.code,
-                    hint=error.hint,
+                    f"Nothing was submitted: {error.message}", code=error.code, hint=error.hint
                 ) from error
             with self._lock:
                 self._running[claim.action_id] = True
@@ -142,6 +193,7 @@ class ActionRunner:
 
         return ActionContext(
             action_id=claim.action_id,
+            intent_id=claim.intent_id,
             evidence_dir=services.execution.new_evidence_dir(claim),
             allow_private_addresses=services.settings.allow_private_addresses,
             timeout_s=self._settings.action_timeout_s,
@@ -178,12 +230,12 @@ class ActionRunner:
         log.info("action_succeeded", summary=result.summary)
 
     def _store_failure(self, claim: Claim, error: ActionError) -> None:
-        self._services.execution.finish_failure(claim, error.code, error.message, error.hint, error.evidence)
+        self._services.execution.finish_failure(claim, error)
         log.info("action_failed", code=error.code, error=error.message)
 
-    def _release(self, claim: Claim) -> None:
-        log.info("action_released")
-        self._settle(claim, lambda: self._services.execution.release(claim))
+    def _release(self, claim: Claim, hold: Hold | None = None) -> None:
+        log.info("action_released", held=hold.reason if hold else "")
+        self._settle(claim, lambda: self._services.execution.release(claim, hold))
 
     def _settle(self, claim: Claim, store: Callable[[], None]) -> None:
         """Store an outcome; when the database refuses it now, it is kept and tried again with every sweep."""

@@ -26,7 +26,7 @@ from app.services import Services, build_services
 from app.settings import load_settings
 from automation.browser import BrowserMissing, find_chromium
 from automation.config import AutomationSettings
-from automation.queue import REPORT_OUTCOME, open_queue
+from automation.queue import LOOK_UP_ACTION, REPORT_OUTCOME, open_queue
 from automation.tasks import ActionRunner
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class Worker:
         self._huey = open_queue(
             services.settings.home / "queue.db",
             run_action=self._runner.run_action,
-            **{REPORT_OUTCOME: self._runner.report_outcome},
+            **{REPORT_OUTCOME: self._runner.report_outcome, LOOK_UP_ACTION: self._runner.look_up_action},
         )
         self._runner.huey = self._huey
         self._consumer = self._huey.create_consumer(
@@ -70,6 +70,7 @@ class Worker:
         log.info("worker_ready", worker_id=self.id)
         last_sweep = time.monotonic()
         while not self._stop.wait(1.0):
+            self._quietly("tick", self._runner.tick)
             if time.monotonic() - last_sweep >= SWEEP_EVERY_S:
                 last_sweep = time.monotonic()
                 self._quietly("sweep", self._runner.sweep)
@@ -89,7 +90,7 @@ class Worker:
         self.stop()
 
     def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_EVERY_S):
+        while not self._stop.wait(min(HEARTBEAT_EVERY_S, self._services.settings.lease_s / 4)):
             self._quietly("heartbeat", lambda: self._services.execution.heartbeat(self.id))
 
     def _quietly(self, what: str, call: Callable[[], None]) -> None:

@@ -17,8 +17,8 @@ from scripts.docs.settings import env_example, sections, settings_page
 _ROOT = Path(__file__).resolve().parents[1]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
 _METHODS = {"get", "post", "put", "patch", "delete"}
-# Read by the benchmarks alone.
-_INTERNAL_VARIABLES = {"HERALD_REQUIRE_VLLM", "HERALD_WHEELS"}
+# Read by the benchmarks and the reliability tests alone.
+_INTERNAL_VARIABLES = {"HERALD_REQUIRE_VLLM", "HERALD_WHEELS", "HERALD_CRASH_POINT"}
 
 
 def _shell_commands(page: Path) -> list[str]:

@@ -1,12 +1,11 @@
-"""Running what was approved: claims, progress, outcomes, heartbeats and the recovery of what a dead worker left.
+"""Running what was approved: claims with a lease and a fence, the commit before the irreversible step, outcomes.
 
-The worker calls these; nothing here decides what may run.
+The worker calls these; nothing here decides what may run. What becomes of the actions of dead workers is in
+``recovery``.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,126 +15,259 @@ from sqlalchemy.orm import Session
 
 from app import clock
 from app.actions import proposals, repository
-from app.actions.records import Action, Claim, Status, WorkerState
-from app.actions.rules import MAX_ATTEMPTS, digest_of, is_worker_dead
-from app.actions.service import expire_overdue
-from app.actions.tables import ActionRow, WorkerRow
+from app.actions.approvals import ApprovalDesk
+from app.actions.holds import HoldService
+from app.actions.records import Action, Claim, Hold, Status
+from app.actions.recovery import Recovery, is_takeable
+from app.actions.rules import LOOK_WAIT_S, MAX_RETRIES, RETRY_WAIT_S
+from app.actions.settling import Settling, sending_lost
+from app.actions.tables import ActionRow
+from app.actions.workers import WorkerRegister
 from app.audit.service import AuditService
 from app.db.engine import Database
 from app.errors import Conflict, InvalidInput
-from automation.actions.base import ActionResult
+from automation.actions.base import ActionResult, Reconciled, ReconciledOutcome, Risk
+from automation.actions.registry import ACTION_TYPES
+from automation.crash_points import reached
+from automation.errors import ActionError
 
 log = structlog.get_logger(__name__)
 
 PROGRESS_MAX_CHARS = 300
-FORGET_WORKERS_AFTER = timedelta(days=7)
+FINISHED_EVENTS = tuple(
+    f"action.{status.value}"
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED)
+)
+BEGUN_EVENTS = ("action.sending", "action.unconfirmed")
 
 
 class ClaimLost(Conflict):
-    """The worker no longer holds the action: it was recovered while the worker seemed dead. It must stop at once."""
+    """The worker no longer holds the action: its lease ran out, or it was cancelled. It must stop at once."""
 
     code = "claim_lost"
 
 
-class ExecutionService:
+class NotApproved(Conflict):
+    """What would run is not what was approved. Nothing was submitted."""
+
+    code = "digest_mismatch"
+
+
+class Held(Conflict):
+    """The action must wait: it is given back unrun, to be taken up when ``hold`` is over."""
+
+    code = "held"
+
+    def __init__(self, hold: Hold) -> None:
+        super().__init__(hold.reason)
+        self.hold = hold
+
+
+class ExecutionService(WorkerRegister):
     """The life of an action from approval to its outcome.
 
     Args:
         evidence_dir: the folder that holds one folder of evidence an action.
+        lease_s: seconds that a claim lasts without a heartbeat.
     """
 
-    def __init__(self, database: Database, audit: AuditService, evidence_dir: Path) -> None:
-        self._database = database
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditService,
+        evidence_dir: Path,
+        desk: ApprovalDesk,
+        holds: HoldService,
+        lease_s: float = 20.0,
+    ) -> None:
+        super().__init__(database, lease_s)
         self._audit = audit
         self._evidence_dir = evidence_dir
+        self._desk = desk
+        self._holds = holds
+        self._settling = Settling(audit, desk)
+        self._recovery = Recovery(database, audit, self._settling)
+
+    # -- taking
 
     def claim(self, action_id: str, worker_id: str) -> Claim | None:
-        """Take an approved action (approved → running). None when it is not there to be taken.
+        """Take an approved action, or one on a keyed platform whose end nobody saw. None: it is not there to be taken.
 
-        The digest is taken again over the stored bytes; an action that does not match it, is past its expiry or is no
-        longer valid fails here and never runs.
+        The digest is taken again over the stored bytes and its approvals are checked; an action that does not match
+        them, was used before, is past its expiry or no longer valid fails here and never runs. One that must wait says
+        why and until when.
         """
         with self._database.write() as session:
             row = repository.by_id(session, action_id)
-            if row is None or row.status != Status.APPROVED:
+            if row is None:
                 return None
-            refusal = _refusal_to_run(row)
+            self._recovery.recover_if_orphan(session, row)
+            if not is_takeable(row):
+                return None
+            refusal = self._refusal(session, row)
             if refusal is not None:
-                self._settle(session, row, Status.FAILED, worker_id, error=refusal)
+                self._settling.refuse(session, row, worker_id, refusal)
                 return None
-            row.status = Status.RUNNING.value
-            row.worker_id = worker_id
-            row.attempts += 1
-            row.started_at = clock.now()
-            row.progress = "Starting"
-            detail = {"digest": row.digest, "attempt": row.attempts}
-            self._audit.record(session, "action.started", actor=worker_id, action_id=row.id, detail=detail)
-            return Claim(
-                action_id=row.id,
-                worker_id=worker_id,
-                attempt=row.attempts,
-                type=row.type,
-                params=proposals.stored_params(row.type, row.params_json),
-                account=proposals.account_of(row),
-                conversation_id=row.conversation_id,
-                created_at=row.created_at,
-            )
+            hold = self._holds.find(session, row)
+            if hold is not None:
+                _note_hold(row, hold)
+                return None
+            self._holds.begin_probe(session, row)
+            if ACTION_TYPES[row.type].risk is Risk.READ:
+                self._holds.count_use(session, row)
+            claim = self._take(session, row, worker_id)
+        reached("after_claim")
+        return claim
+
+    def claim_look(self, action_id: str, worker_id: str) -> Claim | None:
+        """Take an unconfirmed action to look at the platform for it. None when it is not time to."""
+        with self._database.write() as session:
+            row = repository.by_id(session, action_id)
+            if row is None:
+                return None
+            self._recovery.recover_if_orphan(session, row)
+            is_due = row.status == Status.UNCONFIRMED and row.worker_id is None and row.looks < len(LOOK_WAIT_S)
+            if not is_due or clock.left_s(row.look_timer) or self._holds.stop_hold(session):
+                return None
+            try:
+                proposals.stored_params(row.type, row.params_json)
+            except InvalidInput:
+                row.looks = len(LOOK_WAIT_S)  # this version no longer knows how to look
+                return None
+            row.looks += 1
+            return self._take(session, row, worker_id, is_look=True)
+
+    def _take(self, session: Session, row: ActionRow, worker_id: str, *, is_look: bool = False) -> Claim:
+        row.worker_id = worker_id
+        row.fence += 1
+        row.lease = clock.timer(self.lease_s)
+        row.attempts += 0 if is_look else 1
+        row.started_at = clock.now()
+        row.held_reason, row.held_until, row.retry_timer = "", None, None
+        row.progress = "Looking whether it went out" if is_look else "Starting"
+        detail = {"digest": row.digest, "attempt": row.attempts, "fence": row.fence}
+        event = "action.look_started" if is_look else "action.started"
+        self._audit.record(session, event, actor=worker_id, action_id=row.id, detail=detail)
+        return Claim(
+            action_id=row.id,
+            worker_id=worker_id,
+            attempt=row.attempts,
+            fence=row.fence,
+            type=row.type,
+            params=proposals.stored_params(row.type, row.params_json),
+            digest=row.digest,
+            intent_id=row.intent_id,
+            account=proposals.account_of(row),
+            conversation_id=row.conversation_id,
+            created_at=row.created_at,
+            began_at=row.irreversible_at,
+            is_look=is_look,
+        )
+
+    # -- under way
 
     def progress(self, claim: Claim, text: str) -> None:
         """Say what is being done, for the card. Raises: ClaimLost."""
         with self._database.write() as session:
             self._held(session, claim).progress = text[:PROGRESS_MAX_CHARS]
 
-    def mark_irreversible(self, claim: Claim) -> None:
+    def mark_sending(self, claim: Claim) -> None:
         """Commit that the next step cannot be taken back. When it raises, the step must not be taken.
 
-        Raises: ClaimLost, StorageFull, DatabaseBusy.
+        Everything is checked once more in this transaction: fence and lease, bytes and approvals, expiry, and all that
+        may hold an action.
+
+        Raises: ClaimLost, NotApproved, Held, StorageFull, DatabaseBusy.
         """
         with self._database.write() as session:
             row = self._held(session, claim)
+            refusal = self._refusal(session, row)
+            if refusal is None and (row.digest != claim.digest or claim.is_look):
+                refusal = _NOT_AS_APPROVED
+            if refusal is not None:
+                raise NotApproved(refusal["message"], hint=refusal["hint"], code=refusal["code"])
+            hold = self._holds.find(session, row)
+            if hold is not None:
+                raise Held(hold)
+            row.status = Status.SENDING.value
             row.irreversible_at = row.irreversible_at or clock.now()
-            self._audit.record(session, "action.irreversible", actor=claim.worker_id, action_id=row.id)
+            self._desk.use(session, row)
+            self._holds.count_use(session, row)
+            detail = {"digest": row.digest, "fence": row.fence, "intent_id": row.intent_id}
+            self._audit.record(session, "action.sending", actor=claim.worker_id, action_id=row.id, detail=detail)
+            reached("before_sending_committed")
+        reached("after_sending_committed")
 
-    def release(self, claim: Claim) -> None:
-        """Give the action back unrun (the worker stops): approved again, or failed if it may have had an effect."""
+    def release(self, claim: Claim, hold: Hold | None = None) -> None:
+        """Give the action back unrun (the worker stops, or it must wait). One that had begun is looked after."""
         with self._database.write() as session:
             row = self._held(session, claim)
-            if row.irreversible_at is not None:
-                self._settle(session, row, Status.FAILED, claim.worker_id, error=_interrupted(row))
+            if row.status != Status.APPROVED:
+                self._settling.orphan(session, row, "The worker stopped after it had begun to submit")
                 return
-            row.status = Status.APPROVED.value
-            row.worker_id = None
-            row.progress = "Waiting for the worker"
+            self._settling.put_back(row, "Waiting for the worker")
+            row.attempts -= 1
+            if hold is not None:
+                _note_hold(row, hold)
             self._audit.record(session, "action.released", actor=claim.worker_id, action_id=row.id)
+
+    # -- outcomes
 
     def finish_success(self, claim: Claim, result: ActionResult) -> None:
         """Store what the action brought back. Raises: ClaimLost (the late outcome is kept in the audit log)."""
-        evidence = [{"kind": e.kind, "label": e.label, "filename": e.filename, "url": e.url} for e in result.evidence]
-        outcome = {**result.data, "summary": result.summary}
+        reached("before_outcome")
         with self._database.write() as session:
             row = self._held_or_noted(session, claim, {"summary": result.summary})
             if row is not None:
-                self._settle(session, row, Status.SUCCEEDED, claim.worker_id, result=outcome, evidence=evidence)
+                self._settling.succeed(session, row, claim.worker_id, result)
+                self._holds.site_answered(session, row.target)
         if row is None:
             raise _claim_lost(claim)
 
-    def finish_failure(
-        self,
-        claim: Claim,
-        code: str,
-        message: str,
-        hint: str = "",
-        evidence: tuple[Any, ...] = (),
-    ) -> None:
-        """Store why the action failed. Raises: ClaimLost (the late outcome is kept in the audit log)."""
-        shown = [{"kind": e.kind, "label": e.label, "filename": e.filename, "url": e.url} for e in evidence]
-        error = {"code": code, "message": message, "hint": hint}
+    def finish_failure(self, claim: Claim, error: ActionError) -> None:
+        """Store why the action did not succeed, as what that means for it.
+
+        Before the irreversible step: another try later where that is safe and may help, else ``failed``. After it:
+        ``failed`` when the other side said no; a keyed platform is asked again with the same key; else
+        ``unconfirmed``. Raises: ClaimLost (the late outcome is kept in the audit log).
+        """
+        told = {"code": error.code, "message": error.message, "hint": error.hint}
         with self._database.write() as session:
-            row = self._held_or_noted(session, claim, error)
+            row = self._held_or_noted(session, claim, told)
             if row is not None:
-                self._settle(session, row, Status.FAILED, claim.worker_id, error=error, evidence=shown)
+                self._holds.site_failed(session, row.target, error)
+                has_begun = row.status != Status.APPROVED
+                if has_begun and not error.is_refused:
+                    self._settling.orphan(session, row, "", sending_lost(error), error.evidence, error.retry_after_s)
+                elif has_begun or not self._retry_later(row, error):
+                    self._settling.fail(session, row, claim.worker_id, told, error.evidence)
         if row is None:
             raise _claim_lost(claim)
+
+    def finish_look(self, claim: Claim, found: Reconciled) -> None:
+        """Store what a look at the platform found out. Raises: ClaimLost."""
+        with self._database.write() as session:
+            row = self._held(session, claim)
+            detail = {"outcome": found.outcome.value, "note": found.note, "look": row.looks}
+            self._audit.record(session, "action.looked", actor=claim.worker_id, action_id=row.id, detail=detail)
+            if found.outcome is ReconciledOutcome.HAPPENED and found.result is not None:
+                self._settling.succeed(session, row, claim.worker_id, found.result)
+            else:
+                self._settling.looked_in_vain(row, found.note)
+
+    def _retry_later(self, row: ActionRow, error: ActionError) -> bool:
+        """Whether the action waits for another try; nothing of it has been submitted."""
+        is_worth_it = error.retryable or error.retry_after_s is not None
+        if not is_worth_it or ACTION_TYPES[row.type].risk is Risk.READ or row.retries >= MAX_RETRIES:
+            return False
+        wait_s = max(error.retry_after_s or 0.0, RETRY_WAIT_S[row.retries])
+        if clock.now() + timedelta(seconds=wait_s) >= row.expires_at:
+            return False
+        row.retries += 1
+        row.retry_timer = clock.timer(wait_s)
+        self._settling.put_back(row, "Waiting for another try")
+        _note_hold(row, Hold(f"{error.message} Nothing was submitted; it is tried again.", _in(wait_s)))
+        return True
 
     def new_evidence_dir(self, claim: Claim) -> Path:
         """An empty folder for this attempt's evidence; what an earlier attempt left is removed."""
@@ -146,74 +278,37 @@ class ExecutionService:
                 leftover.unlink()
         return folder
 
+    # -- upkeep
+
     def sweep(self) -> list[str]:
-        """Expire, recover what dead workers left, and return the ids of every approved action, the oldest first."""
-        expire_overdue(self._database, self._audit)
+        """Expire, recover what dead workers left, and return the ids of all that may be taken, the oldest first."""
+        self._recovery.expire_overdue()
         self.recover()
         with self._database.read() as session:
-            return [row.id for row in repository.with_status(session, Status.APPROVED)]
+            return [row.id for row in repository.unheld(session, (Status.APPROVED, Status.SENDING)) if is_takeable(row)]
+
+    def due(self) -> list[str]:
+        """Ids of what was held and may go on now; cheap enough for every second."""
+        with self._database.read() as session:
+            if self._holds.stop_hold(session):
+                return []
+            waiting = repository.unheld(session, (Status.APPROVED, Status.SENDING))
+            return [
+                row.id for row in waiting if row.held_reason and is_takeable(row) and not self._holds.find(session, row)
+            ]
+
+    def looks_due(self) -> list[str]:
+        """Ids of unconfirmed actions for which it is time to look at the platform."""
+        with self._database.read() as session:
+            rows = repository.unheld(session, (Status.UNCONFIRMED,))
+            return [row.id for row in rows if row.looks < len(LOOK_WAIT_S) and not clock.left_s(row.look_timer)]
 
     def recover(self) -> int:
-        """Settle running actions whose worker is dead; returns how many.
-
-        Before the irreversible step: approved again, for at most MAX_ATTEMPTS claims. After it: failed with code
-        ``interrupted``, because nobody knows whether it went out; never run again.
-        """
-        with self._database.read() as session:
-            running = repository.with_status(session, Status.RUNNING)
-            if not any(self._is_orphan(session, row) for row in running):
-                return 0
-        with self._database.write() as session:
-            orphans = [r for r in repository.with_status(session, Status.RUNNING) if self._is_orphan(session, r)]
-            for row in orphans:
-                self._recover_row(session, row)
-            return len(orphans)
-
-    def _recover_row(self, session: Session, row: ActionRow) -> None:
-        log.warning("action_recovered", action_id=row.id, was_irreversible=row.irreversible_at is not None)
-        if row.irreversible_at is not None:
-            self._settle(session, row, Status.FAILED, "herald", error=_interrupted(row))
-        elif row.attempts >= MAX_ATTEMPTS:
-            error = {
-                "code": "worker_died",
-                "message": f"The worker stopped {row.attempts} times while it ran this action; nothing was submitted.",
-                "hint": "Look into the worker's log, then propose the action again.",
-            }
-            self._settle(session, row, Status.FAILED, "herald", error=error)
-        else:
-            detail = {"worker_id": row.worker_id, "attempt": row.attempts}
-            row.status = Status.APPROVED.value
-            row.worker_id = None
-            row.progress = "Waiting for the worker, which had stopped"
-            self._audit.record(session, "action.recovered", actor="herald", action_id=row.id, detail=detail)
-
-    def _is_orphan(self, session: Session, row: ActionRow) -> bool:
-        worker = repository.worker(session, row.worker_id) if row.worker_id else None
-        if worker is None or is_worker_dead(worker.last_seen_at, clock.now()):
-            return True
-        return worker.host == socket.gethostname() and not _is_process_alive(worker.process)
-
-    def heartbeat(self, worker_id: str) -> None:
-        """Say that the calling process's worker is alive; call it every HEARTBEAT_EVERY_S."""
-        at = clock.now()
-        row = WorkerRow(id=worker_id, host=socket.gethostname(), process=_own_process(), started_at=at, last_seen_at=at)
-        with self._database.write() as session:
-            repository.save_heartbeat(session, row)
-            repository.forget_workers_before(session, at - FORGET_WORKERS_AFTER)
-
-    def say_goodbye(self, worker_id: str) -> None:
-        """The worker stops in good order: what it still holds is recovered by the next sweep without waiting."""
-        with self._database.write() as session:
-            repository.forget_worker(session, worker_id)
-
-    def worker_state(self) -> WorkerState:
-        """Whether any worker is there."""
-        with self._database.read() as session:
-            last_seen_at = repository.last_worker_seen_at(session)
-        return WorkerState("not_running" if is_worker_dead(last_seen_at, clock.now()) else "ready", last_seen_at)
+        """Look after what dead workers left; returns how many actions that were."""
+        return self._recovery.recover()
 
     def unreported(self) -> list[str]:
-        """Ids of finished actions whose conversation was not told the outcome yet."""
+        """Ids of ended actions whose conversation was not told the outcome yet."""
         with self._database.read() as session:
             return repository.unreported(session)
 
@@ -225,101 +320,77 @@ class ExecutionService:
         row.reported_at = clock.now()
         return True
 
+    # -- checks
+
+    def _refusal(self, session: Session, row: ActionRow) -> dict[str, str] | None:
+        """Why an approved row must not run, or None. A row that was played back, as if it had not run, is found out by
+        the log of what was done."""
+        has_begun = row.status != Status.APPROVED
+        events = FINISHED_EVENTS if has_begun else (*FINISHED_EVENTS, *BEGUN_EVENTS)
+        if self._audit.has_happened(session, row.id, events):
+            return _NOT_AS_APPROVED | {"message": "It was carried out or decided otherwise before, so it was not run."}
+        if row.expires_at <= clock.now():
+            return {
+                "code": "expired",
+                "message": "It was approved, but it expired before it could be run.",
+                "hint": "Check that the worker runs (GET /readyz) and nothing holds it, then propose it again.",
+            }
+        if reason := self._desk.refusal(session, row, has_begun=has_begun):
+            return _NOT_AS_APPROVED | {"message": f"{reason} So it was not run."}
+        try:
+            proposals.stored_params(row.type, row.params_json)
+        except InvalidInput as error:
+            return {"code": error.code, "message": error.message, "hint": error.hint}
+        return None
+
     def _held(self, session: Session, claim: Claim) -> ActionRow:
         row = repository.by_id(session, claim.action_id)
-        if row is None or not _holds(row, claim):
+        if row is None or not _holds(row, claim) or not clock.left_s(row.lease):
             raise _claim_lost(claim)
         return row
 
     def _held_or_noted(self, session: Session, claim: Claim, outcome: dict[str, Any]) -> ActionRow | None:
+        """The row if this claim is still the last one of it: what its holder saw is the best that anybody knows."""
         row = repository.by_id(session, claim.action_id)
-        if row is not None and _holds(row, claim):
+        if row is not None and (_holds(row, claim) or _is_last_sender(row, claim)):
             return row
         self._audit.record(
             session, "action.late_outcome", actor=claim.worker_id, action_id=claim.action_id, detail=outcome
         )
         return None
 
-    def _settle(
-        self,
-        session: Session,
-        row: ActionRow,
-        status: Status,
-        actor: str,
-        *,
-        result: dict[str, Any] | None = None,
-        error: dict[str, str] | None = None,
-        evidence: list[dict[str, str]] | None = None,
-    ) -> None:
-        row.status = status.value
-        row.finished_at = clock.now()
-        row.progress = ""
-        row.result = result
-        row.error = error
-        row.evidence = evidence or []
-        session.flush()
-        detail = {"attempt": row.attempts, "digest": row.digest}
-        detail |= {"error": error} if error else {"summary": (result or {}).get("summary", "")}
-        self._audit.record(session, f"action.{status.value}", actor=actor, action_id=row.id, detail=detail)
 
-
-def _refusal_to_run(row: ActionRow) -> dict[str, str] | None:
-    """Why an approved row must not run, or None."""
-    if digest_of(row.type, row.params_json, proposals.account_of(row), row.expires_at) != row.digest:
-        return {
-            "code": "digest_mismatch",
-            "message": "What is stored is not what was approved, so it was not run.",
-            "hint": "Propose the action again; see the audit log for what was approved.",
-        }
-    if row.expires_at <= clock.now():
-        return {
-            "code": "expired",
-            "message": "It was approved, but no worker ran it before it expired.",
-            "hint": "Check that the worker runs (GET /readyz), then propose it again if it is still wanted.",
-        }
-    try:
-        proposals.stored_params(row.type, row.params_json)
-    except InvalidInput as error:
-        return {"code": error.code, "message": error.message, "hint": error.hint}
-    return None
-
-
-def _interrupted(row: ActionRow) -> dict[str, str]:
-    return {
-        "code": "interrupted",
-        "message": "The worker stopped after it had begun to submit: this may or may not have gone out.",
-        "hint": "Check the platform before you propose it again; Herald does not repeat it by itself.",
-    }
+_NOT_AS_APPROVED = {
+    "code": "digest_mismatch",
+    "message": "What is stored is not what was approved. So it was not run.",
+    "hint": "Propose the action again; see the audit log for what was approved.",
+}
 
 
 def _holds(row: ActionRow, claim: Claim) -> bool:
-    return row.status == Status.RUNNING and row.worker_id == claim.worker_id and row.attempts == claim.attempt
+    is_open = row.status in {Status.APPROVED, Status.SENDING} or (claim.is_look and row.status == Status.UNCONFIRMED)
+    return is_open and row.worker_id == claim.worker_id and row.fence == claim.fence
+
+
+def _is_last_sender(row: ActionRow, claim: Claim) -> bool:
+    """Whether the action was taken from its holder as unconfirmed, and nobody has taken it since."""
+    return row.status == Status.UNCONFIRMED and row.fence == claim.fence and not claim.is_look
+
+
+def _note_hold(row: ActionRow, hold: Hold) -> None:
+    row.held_reason, row.held_until = hold.reason[:500], hold.until
+    row.progress = "Held"
+
+
+def _in(seconds: float) -> Any:
+    return clock.now() + timedelta(seconds=seconds)
 
 
 def _claim_lost(claim: Claim) -> ClaimLost:
     return ClaimLost(
         f"Worker {claim.worker_id} no longer holds action {claim.action_id} (attempt {claim.attempt}).",
-        hint="It was taken away because the worker had not reported for a while.",
+        hint="It was cancelled, or taken away because the worker had not reported for a while.",
     )
 
 
-def _own_process() -> str:
-    return f"{os.getpid()}:{_start_ticks(os.getpid())}"
-
-
-def _is_process_alive(process: str) -> bool:
-    pid, _, ticks = process.partition(":")
-    return _start_ticks(int(pid)) == ticks
-
-
-def _start_ticks(pid: int) -> str:
-    """When the process started, in clock ticks since boot (field 22 of /proc/PID/stat); empty when it is not there."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in {"Z", "X"} else fields[19]
-
-
-__all__ = ["Action", "Claim", "ClaimLost", "ExecutionService"]
+__all__ = ["Action", "Claim", "ClaimLost", "ExecutionService", "Held", "NotApproved"]

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from app.actions.records import Action, Status
+from app.actions.records import Action, Approval, Hold, Status
 from app.actions.rules import canonical_json
 from app.actions.tables import ActionRow
 from app.errors import InvalidInput
@@ -106,9 +106,15 @@ def preview_of(row: ActionRow, accounts: tuple[Account, ...]) -> tuple[PreviewLi
         return (PreviewLine("Params", row.params_json[:500], problem=problem),)
 
 
-def action_of(row: ActionRow, accounts: tuple[Account, ...]) -> Action:
+def action_of(
+    row: ActionRow,
+    accounts: tuple[Account, ...],
+    approvals: tuple[Approval, ...] = (),
+    people_needed: int = 1,
+) -> Action:
     """The record of a row."""
     action_type = ACTION_TYPES.get(row.type)
+    is_open = row.status in {Status.APPROVED, Status.SENDING}
     return Action(
         id=row.id,
         type=row.type,
@@ -127,4 +133,14 @@ def action_of(row: ActionRow, accounts: tuple[Account, ...]) -> Action:
         decided_at=row.decided_at,
         finished_at=row.finished_at,
         expires_at=row.expires_at,
+        not_before=row.not_before,
+        target=row.target,
+        intent_id=row.intent_id,
+        account=account_of(row),
+        proposed_by=row.proposed_by,
+        is_tainted=row.is_tainted,
+        is_running=row.worker_id is not None,
+        held=Hold(row.held_reason, row.held_until) if is_open and row.held_reason else None,
+        approvals=approvals,
+        people_needed=people_needed,
     )

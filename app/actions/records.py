@@ -11,23 +11,56 @@ from automation.actions.base import Account, Params, PreviewLine
 
 
 class Status(StrEnum):
-    """The life of an action."""
+    """The life of an action.
+
+    ``sending`` is committed before the irreversible step begins; ``unconfirmed`` means that it had begun and nobody saw
+    how it ended.
+    """
 
     AWAITING_APPROVAL = "awaiting_approval"
     APPROVED = "approved"
-    RUNNING = "running"
+    SENDING = "sending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
-FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.REJECTED, Status.EXPIRED})
+FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED})
+ENDED = FINAL | {Status.UNCONFIRMED}
+"""What no worker will carry out any more; an unconfirmed action is only looked up or settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why an approved action waits. ``until`` is when it is looked at again at the latest; None: when that changes."""
+
+    reason: str
+    until: datetime | None = None
+    retry_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved the present digest, and when."""
+
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action as it stands; ``preview`` is what its card shows."""
+    """One action as it stands; ``preview`` is what its card shows.
+
+    Attributes:
+        is_running: a worker holds it at this moment.
+        held: why it is approved and does not run.
+        approvals, people_needed: who has approved the present digest, and how many people must.
+        target: the site that it goes to.
+        intent_id: one for all attempts of this action; platforms that take a key get one made from it.
+    """
 
     id: str
     type: str
@@ -46,6 +79,16 @@ class Action:
     decided_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime
+    not_before: datetime | None
+    target: str
+    intent_id: str
+    account: Account | None
+    proposed_by: str
+    is_tainted: bool
+    is_running: bool
+    held: Hold | None
+    approvals: tuple[Approval, ...]
+    people_needed: int
 
     @property
     def is_final(self) -> bool:
@@ -60,19 +103,26 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's right to run one approved action, once. Every later call must present it.
+    """A worker's right to work on one action. Every later call must present it.
 
-    ``params`` were validated from the stored bytes whose digest was approved; ``attempt`` counts claims from 1.
+    ``params`` were validated from the stored bytes whose digest was approved; ``attempt`` counts claims from 1 and
+    ``fence`` tells this claim from every other one of the action. ``began_at`` is set when an earlier attempt had begun
+    the irreversible step; ``is_look`` when the claim allows nothing but to look at the platform.
     """
 
     action_id: str
     worker_id: str
     attempt: int
+    fence: int
     type: str
     params: Params
+    digest: str
+    intent_id: str
     account: Account | None
     conversation_id: str | None
     created_at: datetime
+    began_at: datetime | None = None
+    is_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from app.actions.records import Status
-from app.actions.tables import ActionRow, WorkerRow
+from app.actions.tables import (
+    ActionRow,
+    ApprovalRow,
+    LimitRow,
+    PolicyRow,
+    SiteRow,
+    StopRow,
+    UseRow,
+    WorkerRow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UseWindow:
+    """The beginning of a span of time, by this boot's seconds and by the wall clock."""
+
+    boot: str
+    uptime_s: float
+    at: datetime
 
 
 def add(session: Session, row: ActionRow) -> None:
@@ -53,7 +73,7 @@ def unreported(session: Session) -> list[str]:
     query = (
         select(ActionRow.id)
         .where(
-            ActionRow.status.in_([Status.SUCCEEDED, Status.FAILED]),
+            ActionRow.status.in_([Status.SUCCEEDED, Status.FAILED, Status.UNCONFIRMED]),
             ActionRow.reported_at.is_(None),
             ActionRow.conversation_id.is_not(None),
         )
@@ -94,3 +114,133 @@ def forget_worker(session: Session, worker_id: str) -> None:
 def forget_workers_before(session: Session, moment: datetime) -> None:
     """Delete rows of workers that have been gone for long."""
     session.execute(delete(WorkerRow).where(WorkerRow.last_seen_at < moment))
+
+
+def held_by_workers(session: Session) -> list[ActionRow]:
+    """Every action that some worker holds, or held when it died."""
+    query = select(ActionRow).where(ActionRow.worker_id.is_not(None)).order_by(ActionRow.created_at, ActionRow.id)
+    return list(session.scalars(query))
+
+
+def held_by(session: Session, worker_id: str) -> list[ActionRow]:
+    """The actions that one worker holds."""
+    return list(session.scalars(select(ActionRow).where(ActionRow.worker_id == worker_id)))
+
+
+def unheld(session: Session, statuses: Sequence[Status]) -> list[ActionRow]:
+    """Actions of these statuses that no worker holds, the oldest first."""
+    query = (
+        select(ActionRow)
+        .where(ActionRow.status.in_(statuses), ActionRow.worker_id.is_(None))
+        .order_by(ActionRow.created_at, ActionRow.id)
+    )
+    return list(session.scalars(query))
+
+
+def add_approval(session: Session, row: ApprovalRow) -> None:
+    """Insert the approval."""
+    session.add(row)
+    session.flush()
+
+
+def approvals_of(session: Session, action_ids: Sequence[str]) -> list[ApprovalRow]:
+    """All approvals of these actions, the oldest first."""
+    query = select(ApprovalRow).where(ApprovalRow.action_id.in_(action_ids)).order_by(ApprovalRow.created_at)
+    return list(session.scalars(query)) if action_ids else []
+
+
+def stop(session: Session) -> StopRow | None:
+    """The stop, if everything is stopped."""
+    return session.get(StopRow, 1)
+
+
+def save_stop(session: Session, row: StopRow) -> None:
+    """Insert the stop, or replace it."""
+    session.merge(row)
+    session.flush()
+
+
+def remove_stop(session: Session) -> None:
+    """Lift the stop."""
+    session.execute(delete(StopRow))
+
+
+def site(session: Session, target: str) -> SiteRow | None:
+    """What is known of the site's behaviour."""
+    return session.get(SiteRow, target)
+
+
+def sites(session: Session) -> list[SiteRow]:
+    """Every site that has failed lately."""
+    return list(session.scalars(select(SiteRow).order_by(SiteRow.target)))
+
+
+def add_site(session: Session, row: SiteRow) -> None:
+    """Insert the site."""
+    session.add(row)
+    session.flush()
+
+
+def remove_site(session: Session, target: str) -> None:
+    """Forget the site's failures."""
+    session.execute(delete(SiteRow).where(SiteRow.target == target))
+
+
+def limits(session: Session) -> list[LimitRow]:
+    """Every limit, the oldest first."""
+    return list(session.scalars(select(LimitRow).order_by(LimitRow.created_at, LimitRow.id)))
+
+
+def add_limit(session: Session, row: LimitRow) -> None:
+    """Insert the limit."""
+    session.add(row)
+    session.flush()
+
+
+def remove_limit(session: Session, limit_id: str) -> bool:
+    """Delete the limit; False when there was none."""
+    return session.scalar(delete(LimitRow).where(LimitRow.id == limit_id).returning(LimitRow.id)) is not None
+
+
+def add_use(session: Session, row: UseRow) -> None:
+    """Count one use."""
+    session.add(row)
+    session.flush()
+
+
+def uses(session: Session, target: str | None, account: str | None, since: UseWindow) -> list[UseRow]:
+    """Uses of the site and of the account (None for any) within the window, the oldest first.
+
+    A use of this boot is counted by the machine's own seconds, an earlier one by the wall clock.
+    """
+    is_recent = or_(
+        and_(UseRow.boot == since.boot, UseRow.uptime_s > since.uptime_s),
+        and_(UseRow.boot != since.boot, UseRow.at > since.at),
+    )
+    query = select(UseRow).where(is_recent).order_by(UseRow.id)
+    if target is not None:
+        query = query.where(UseRow.target == target)
+    if account is not None:
+        query = query.where(UseRow.account == account)
+    return list(session.scalars(query))
+
+
+def forget_uses_before(session: Session, moment: datetime) -> None:
+    """Delete uses that no window reaches any more."""
+    session.execute(delete(UseRow).where(UseRow.at < moment))
+
+
+def policies(session: Session) -> list[PolicyRow]:
+    """Every approval policy, the oldest first."""
+    return list(session.scalars(select(PolicyRow).order_by(PolicyRow.created_at, PolicyRow.id)))
+
+
+def add_policy(session: Session, row: PolicyRow) -> None:
+    """Insert the policy."""
+    session.add(row)
+    session.flush()
+
+
+def remove_policy(session: Session, policy_id: str) -> bool:
+    """Delete the policy; False when there was none."""
+    return session.scalar(delete(PolicyRow).where(PolicyRow.id == policy_id).returning(PolicyRow.id)) is not None

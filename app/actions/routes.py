@@ -15,10 +15,15 @@ from app.actions.schemas import (
     ActionTypeOut,
     ActionTypesOut,
     ApprovalIn,
+    CancelIn,
     EditIn,
     ProposalIn,
     RejectionIn,
+    SettleIn,
+    StopIn,
+    StopOut,
 )
+from app.actions.service import KEEP
 from app.errors import NotFound
 from app.services import ActorDep, ServicesDep
 from automation.actions.registry import ACTION_TYPES
@@ -55,7 +60,7 @@ def list_action_types() -> ActionTypesOut:
 @router.post("/actions", status_code=201)
 def propose_action(body: ProposalIn, services: ServicesDep, actor: ActorDep) -> ActionOut:
     """Propose an action without the model; it waits for approval like any other."""
-    return ActionOut.of(services.actions.propose(body.type, body.params, actor=actor))
+    return ActionOut.of(services.actions.propose(body.type, body.params, actor=actor, not_before=body.not_before))
 
 
 @router.get("/actions")
@@ -76,8 +81,9 @@ def get_action(action_id: str, services: ServicesDep) -> ActionOut:
 
 @router.patch("/actions/{action_id}")
 def edit_action(action_id: str, body: EditIn, services: ServicesDep, actor: ActorDep) -> ActionOut:
-    """Replace the params of a waiting action; its digest changes."""
-    return ActionOut.of(services.actions.edit(action_id, body.params, actor=actor))
+    """Replace the params of a waiting action, or when it may run; its digest changes."""
+    not_before = body.not_before if "not_before" in body.model_fields_set else KEEP
+    return ActionOut.of(services.actions.edit(action_id, body.params, actor=actor, not_before=not_before))
 
 
 @router.post("/actions/{action_id}/approve")
@@ -90,6 +96,43 @@ def approve_action(action_id: str, body: ApprovalIn, services: ServicesDep, acto
 def reject_action(action_id: str, services: ServicesDep, actor: ActorDep, body: RejectionIn | None = None) -> ActionOut:
     """Decide that the action never runs."""
     return ActionOut.of(services.actions.reject(action_id, actor=actor, reason=body.reason if body else ""))
+
+
+@router.post("/actions/{action_id}/cancel")
+def cancel_action(action_id: str, services: ServicesDep, actor: ActorDep, body: CancelIn | None = None) -> ActionOut:
+    """Take an approval back, as long as nothing is being submitted."""
+    return ActionOut.of(services.actions.cancel(action_id, actor=actor, reason=body.reason if body else ""))
+
+
+@router.post("/actions/{action_id}/settle")
+def settle_action(action_id: str, body: SettleIn, services: ServicesDep, actor: ActorDep) -> ActionOut:
+    """Say what became of an unconfirmed action."""
+    has_happened = body.outcome == "succeeded"
+    settled = services.actions.settle(action_id, has_happened=has_happened, actor=actor, url=body.url, note=body.note)
+    return ActionOut.of(settled)
+
+
+@router.get("/action-stop")
+def get_stop(services: ServicesDep) -> StopOut:
+    """Whether all actions are stopped."""
+    stop = services.holds.current_stop()
+    if stop is None:
+        return StopOut(is_stopped=False)
+    return StopOut(is_stopped=True, reason=stop.reason, stopped_by=stop.stopped_by, stopped_at=stop.stopped_at)
+
+
+@router.post("/action-stop")
+def stop_actions(services: ServicesDep, actor: ActorDep, body: StopIn | None = None) -> StopOut:
+    """Hold every action before its next irreversible step."""
+    stop = services.holds.stop(actor=actor, reason=body.reason if body else "")
+    return StopOut(is_stopped=True, reason=stop.reason, stopped_by=stop.stopped_by, stopped_at=stop.stopped_at)
+
+
+@router.delete("/action-stop")
+def resume_actions(services: ServicesDep, actor: ActorDep) -> StopOut:
+    """Lift the stop; the worker takes up what waited."""
+    services.holds.resume(actor=actor)
+    return StopOut(is_stopped=False)
 
 
 @router.get("/actions/{action_id}/evidence/{filename}", response_class=FileResponse)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.actions.records import Action
 
@@ -21,11 +21,12 @@ class PreviewLineOut(BaseModel):
 
 
 class ErrorOut(BaseModel):
-    """Why an action failed and what to do next."""
+    """Why an action failed and what to do next; ``looked`` is what looks at the platform found, if there were any."""
 
     code: str
     message: str
     hint: str
+    looked: str = ""
 
 
 class EvidenceOut(BaseModel):
@@ -34,6 +35,28 @@ class EvidenceOut(BaseModel):
     kind: str
     label: str
     url: str
+
+
+class AccountPortOut(BaseModel):
+    """The account that the digest binds."""
+
+    platform: str
+    handle: str
+    base_url: str
+
+
+class HeldOut(BaseModel):
+    """Why an approved action waits. ``until`` is null when that depends on something else than time."""
+
+    reason: str
+    until: datetime | None
+
+
+class ApprovalOut(BaseModel):
+    """Who approved the present digest, and when."""
+
+    by: str
+    at: datetime
 
 
 class ActionOut(BaseModel):
@@ -56,6 +79,16 @@ class ActionOut(BaseModel):
     decided_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime
+    not_before: datetime | None
+    target: str
+    intent_id: str
+    account: AccountPortOut | None
+    proposed_by: str
+    is_tainted: bool
+    is_running: bool
+    held: HeldOut | None
+    approvals: list[ApprovalOut]
+    people_needed: int
 
     @classmethod
     def of(cls, action: Action) -> ActionOut:
@@ -78,6 +111,16 @@ class ActionOut(BaseModel):
             decided_at=action.decided_at,
             finished_at=action.finished_at,
             expires_at=action.expires_at,
+            not_before=action.not_before,
+            target=action.target,
+            intent_id=action.intent_id,
+            account=AccountPortOut(**asdict(action.account)) if action.account else None,
+            proposed_by=action.proposed_by,
+            is_tainted=action.is_tainted,
+            is_running=action.is_running,
+            held=HeldOut(reason=action.held.reason, until=action.held.until) if action.held else None,
+            approvals=[ApprovalOut(by=a.by, at=a.at) for a in action.approvals],
+            people_needed=action.people_needed,
         )
 
 
@@ -99,14 +142,22 @@ class ProposalIn(BaseModel):
 
     type: Annotated[str, Field(min_length=1, max_length=100)]
     params: dict[str, Any]
+    not_before: AwareDatetime | None = None
 
 
 class EditIn(BaseModel):
-    """New params, which replace the old ones whole."""
+    """New params, which replace the old ones whole, or a new moment to run at (null: at once), or both."""
 
     model_config = ConfigDict(extra="forbid")
 
-    params: dict[str, Any]
+    params: dict[str, Any] | None = None
+    not_before: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> EditIn:
+        if not self.model_fields_set:
+            raise ValueError("params or not_before must be given")
+        return self
 
 
 class ApprovalIn(BaseModel):
@@ -123,6 +174,48 @@ class RejectionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class CancelIn(BaseModel):
+    """Why it was cancelled, if the person says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class SettleIn(BaseModel):
+    """What a person found out about an action whose end Herald did not see."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Literal["succeeded", "failed"]
+    url: Annotated[str, Field(max_length=2_000)] = ""
+    note: Annotated[str, Field(max_length=1_000)] = ""
+
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if value and not value.lower().startswith(("https://", "http://")):
+            raise ValueError("must be an http or https address")
+        return value
+
+
+class StopIn(BaseModel):
+    """Why everything is stopped, if the person says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(max_length=300)] = ""
+
+
+class StopOut(BaseModel):
+    """Whether all actions are stopped."""
+
+    is_stopped: bool
+    reason: str = ""
+    stopped_by: str = ""
+    stopped_at: datetime | None = None
 
 
 class ActionTypeOut(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select, text
@@ -60,3 +60,9 @@ def newest(session: Session, action_id: str | None, limit: int, before_id: int |
     if before_id is not None:
         query = query.where(AuditRow.id < before_id)
     return list(session.scalars(query))
+
+
+def has_event(session: Session, action_id: str, events: Sequence[str]) -> bool:
+    """Whether the action has one of these events."""
+    query = select(AuditRow.id).where(AuditRow.action_id == action_id, AuditRow.event.in_(events)).limit(1)
+    return session.scalar(query) is not None

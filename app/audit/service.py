@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -80,6 +81,10 @@ class AuditService:
         row = AuditRow(at=clock.now(), actor=actor[:100], event=event, action_id=action_id, detail=detail or {})
         head = repository.append(session, row)
         after_commit(session, "anchor", lambda: self._advance_all(head))
+
+    def has_happened(self, session: Session, action_id: str, events: Sequence[str]) -> bool:
+        """Whether the log holds one of these events of the action, within the caller's transaction."""
+        return repository.has_event(session, action_id, events)
 
     def entries(self, action_id: str | None = None, limit: int = 100, before_id: int | None = None) -> list[AuditEntry]:
         """The newest events first."""

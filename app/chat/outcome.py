@@ -19,7 +19,9 @@ from app.db.engine import Database
 from app.errors import AppError, NotFound
 from app.llm import LlmClient
 
-TOLD = frozenset({Status.SUCCEEDED, Status.FAILED})  # a rejection is the user's own doing and stands on the card
+TOLD = frozenset(
+    {Status.SUCCEEDED, Status.FAILED, Status.UNCONFIRMED}
+)  # a rejection is the user's own doing and stands on the card
 
 log = structlog.get_logger(__name__)
 

@@ -7,6 +7,7 @@ import app.actions.tables
 import app.audit.tables
 import app.auth.tables
 import app.conversations.tables
+import app.media.tables
 import app.memory.tables  # noqa: F401 - imported for the metadata
 from app.db.engine import Table
 

@@ -18,11 +18,13 @@ from app.terminal.connection import plain
 STATUS_WORDS = {
     "awaiting_approval": ("needs your approval", "yellow"),
     "approved": ("queued", "blue"),
-    "running": ("running", "blue"),
+    "sending": ("submitting", "blue"),
     "succeeded": ("done", "green"),
     "failed": ("failed", "red"),
     "rejected": ("rejected", "bright_black"),
+    "unconfirmed": ("unconfirmed", "magenta"),
     "expired": ("expired", "bright_black"),
+    "cancelled": ("cancelled", "bright_black"),
 }
 _RESULT_CHARS = 1_500
 

@@ -15,11 +15,13 @@ from app.ui.fields import edit_form
 STATUS_TEXT = {
     "awaiting_approval": "Needs your approval",
     "approved": "Queued",
-    "running": "Running",
+    "sending": "Submitting",
     "succeeded": "Done",
     "failed": "Failed",
     "rejected": "Rejected",
+    "unconfirmed": "Unconfirmed",
     "expired": "Expired",
+    "cancelled": "Cancelled",
 }
 _ICONS = {"post_social": "post", "scrape_url": "page", "fill_form": "form"}
 _TEXT_SHOWN_CHARS = 4_000
@@ -119,7 +121,7 @@ def _outcome(action: Action) -> str:
     status = action["status"]
     if status in LIVE_STATUSES:
         return _progress(action)
-    if status == "failed":
+    if status in {"failed", "unconfirmed"}:
         error = action["error"] or {"code": "", "message": "It failed without saying why.", "hint": ""}
         return markup.error_box(error["message"], error["hint"] or "") + _evidence(action["evidence"])
     if status == "succeeded":
@@ -128,7 +130,7 @@ def _outcome(action: Action) -> str:
 
 
 def _progress(action: Action) -> str:
-    is_running = action["status"] == "running"
+    is_running = action["status"] == "sending" or action["is_running"]
     phrase = (action["progress"] or "starting") if is_running else "waiting for the worker"
     steps = "".join(
         f"<li{markup.attributes({'class': state, 'aria-current': 'step' if state == 'is-now' else None})}>{name}</li>"

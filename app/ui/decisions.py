@@ -12,7 +12,7 @@ from app.ui.gateway import Gateway
 from app.ui.transcript import Item
 
 _FINE_WHEN_REPEATED = {
-    "approve": {"approved", "running", "succeeded", "failed"},
+    "approve": {"approved", "sending", "succeeded", "failed", "unconfirmed"},
     "reject": {"rejected"},
     "save": set[str](),
 }

@@ -57,3 +57,26 @@ def client(anonymous: TestClient) -> TestClient:
     """A client with the API key."""
     anonymous.headers["Authorization"] = f"Bearer {KEY}"
     return anonymous
+
+
+class Uptime:
+    """The machine's seconds since it booted, which tests let pass. Wall-clock jumps do not move it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now_s
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now_s += seconds
+
+
+@pytest.fixture
+def uptime(monkeypatch: pytest.MonkeyPatch) -> Uptime:
+    """Timers (leases, rests, backoffs) run by this clock."""
+    uptime = Uptime()
+    monkeypatch.setattr("app.clock.uptime_s", uptime)
+    return uptime

@@ -15,10 +15,12 @@ from sqlalchemy import text
 from app import clock
 from app.actions.execution import ClaimLost
 from app.actions.records import Action, Claim, Status
-from app.actions.rules import MAX_ATTEMPTS, WORKER_DEAD_AFTER_S
+from app.actions.rules import MAX_DEATHS, WORKER_DEAD_AFTER_S
 from app.services import Services, build_services
 from app.settings import Settings
 from automation.actions.base import ActionResult, Evidence
+from automation.errors import ActionError
+from tests.app.conftest import Uptime
 
 RESULT = ActionResult("Read it.", {"title": "Prices"}, (Evidence("screenshot", "The page", filename="page.png"),))
 LONG_AFTER = timedelta(seconds=WORKER_DEAD_AFTER_S + 1)
@@ -93,7 +95,7 @@ def test_a_run_succeeds_with_result_and_evidence(services: Services) -> None:
     assert claim.params.model_dump() == {"url": "https://example.com"}
     services.execution.progress(claim, "Opening the page")
     running = services.actions.get(claim.action_id)
-    assert (running.status, running.progress) == (Status.RUNNING, "Opening the page")
+    assert (running.status, running.is_running, running.progress) == (Status.APPROVED, True, "Opening the page")
     services.execution.finish_success(claim, RESULT)
     done = services.actions.get(claim.action_id)
     assert done.status is Status.SUCCEEDED
@@ -101,72 +103,113 @@ def test_a_run_succeeds_with_result_and_evidence(services: Services) -> None:
     assert done.evidence[0]["filename"] == "page.png"
     assert done.progress == ""
     with pytest.raises(ClaimLost):
-        services.execution.finish_failure(claim, "late", "too late")
+        services.execution.finish_failure(claim, ActionError("too late"))
     assert services.actions.get(claim.action_id).status is Status.SUCCEEDED
 
 
 def test_a_run_fails_with_code_message_and_hint(services: Services) -> None:
     """The error is kept as the executor gave it."""
     claim = claimed(services)
-    services.execution.finish_failure(claim, "page_missing", "The page answered 404.", "Check the address.")
+    error = ActionError("The page answered 404.", code="page_missing", hint="Check the address.")
+    services.execution.finish_failure(claim, error)
     failed = services.actions.get(claim.action_id)
     assert failed.error == {"code": "page_missing", "message": "The page answered 404.", "hint": "Check the address."}
     names = [e.event for e in services.audit.entries(claim.action_id)]
     assert names == ["action.failed", "action.started", "action.approved", "action.proposed"]
 
 
-def test_a_living_workers_action_is_left_alone(services: Services) -> None:
-    """Recovery looks at heartbeats first."""
+def test_a_living_workers_action_is_left_alone(services: Services, uptime: Uptime) -> None:
+    """Heartbeats renew the lease, however long it takes."""
     claim = claimed(services)
-    assert services.execution.recover() == 0
-    assert services.actions.get(claim.action_id).status is Status.RUNNING
+    for _ in range(5):
+        uptime.pass_(services.execution.lease_s * 0.9)
+        services.execution.heartbeat("w1")
+        assert services.execution.recover() == 0
+    services.execution.finish_success(claim, RESULT)
 
 
-def test_a_silent_worker_before_the_submit_gives_its_action_back(services: Services) -> None:
+def test_a_silent_worker_before_the_submit_gives_its_action_back(services: Services, uptime: Uptime) -> None:
     """Approved again; the late worker has lost it and must not submit."""
     claim = claimed(services)
-    with time_machine.travel(clock.now() + LONG_AFTER, tick=False):
-        assert services.execution.sweep() == [claim.action_id]
-        again = services.execution.claim(claim.action_id, "w2")
-        assert again is not None
-        assert again.attempt == 2
-        with pytest.raises(ClaimLost):
-            services.execution.mark_irreversible(claim)
-        with pytest.raises(ClaimLost):
-            services.execution.finish_success(claim, RESULT)
+    uptime.pass_(services.execution.lease_s + 1)
+    assert services.execution.sweep() == [claim.action_id]
+    again = services.execution.claim(claim.action_id, "w2")
+    assert again is not None
+    assert (again.attempt, again.fence) == (2, 2)
+    with pytest.raises(ClaimLost):
+        services.execution.mark_sending(claim)
+    with pytest.raises(ClaimLost):
+        services.execution.finish_success(claim, RESULT)
     events = [e.event for e in services.audit.entries(claim.action_id)]
     assert "action.late_outcome" in events
-    assert services.actions.get(claim.action_id).status is Status.RUNNING
+    services.execution.mark_sending(again)
+    assert services.actions.get(claim.action_id).status is Status.SENDING
 
 
-def test_a_silent_worker_after_the_submit_is_never_repeated(services: Services) -> None:
-    """Failed as interrupted: it may or may not have gone out, and no sweep runs it again."""
+def test_a_worker_that_slept_past_its_lease_does_not_submit(services: Services, uptime: Uptime) -> None:
+    """Even when nobody has taken its action meanwhile, and although it reports before it goes on."""
     claim = claimed(services)
-    services.execution.mark_irreversible(claim)
-    with time_machine.travel(clock.now() + LONG_AFTER, tick=False):
-        assert services.execution.sweep() == []
-        failed = services.actions.get(claim.action_id)
-        assert services.execution.sweep() == []
+    uptime.pass_(services.execution.lease_s + 1)
+    services.execution.heartbeat("w1")
+    with pytest.raises(ClaimLost):
+        services.execution.mark_sending(claim)
+    with pytest.raises(ClaimLost):
+        services.execution.progress(claim, "Posting")
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_set_clock_neither_ends_nor_prolongs_a_lease(services: Services, uptime: Uptime, jump: timedelta) -> None:
+    """An hour forward takes the action from nobody; an hour back does not keep it from the next worker."""
+    claim = claimed(services)
+    with time_machine.travel(clock.now() + jump, tick=False):
         assert services.execution.claim(claim.action_id, "w2") is None
-    assert failed.status is Status.FAILED
-    assert failed.error is not None
-    assert failed.error["code"] == "interrupted"
-    assert "may or may not" in failed.error["message"]
+        uptime.pass_(services.execution.lease_s + 1)
+        assert services.execution.claim(claim.action_id, "w2") is not None
 
 
-def test_an_action_that_kills_its_worker_ends(services: Services) -> None:
-    """After MAX_ATTEMPTS dead workers it fails instead of killing a fourth."""
+def test_a_lease_does_not_outlive_a_reboot(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's seconds begin anew, its boot id is another one."""
+    claim = claimed(services)
+    monkeypatch.setattr("app.clock.boot_id", lambda: "another")
+    assert services.execution.sweep() == [claim.action_id]
+
+
+def test_a_silent_worker_after_the_submit_is_never_repeated(services: Services, uptime: Uptime) -> None:
+    """Unconfirmed: it may or may not have gone out, and no sweep runs it again."""
+    claim = claimed(services)
+    services.execution.mark_sending(claim)
+    uptime.pass_(services.execution.lease_s + 1)
+    assert services.execution.sweep() == []
+    lost = services.actions.get(claim.action_id)
+    assert services.execution.sweep() == []
+    assert services.execution.claim(claim.action_id, "w2") is None
+    assert lost.status is Status.UNCONFIRMED
+    assert lost.error is not None
+    assert lost.error["code"] == "interrupted"
+    assert "may or may not" in lost.error["message"]
+
+
+def test_what_the_last_holder_saw_settles_an_unconfirmed_action(services: Services, uptime: Uptime) -> None:
+    """It was only slow: its late success is the best that anybody knows."""
+    claim = claimed(services)
+    services.execution.mark_sending(claim)
+    uptime.pass_(services.execution.lease_s + 1)
+    services.execution.sweep()
+    services.execution.finish_success(claim, RESULT)
+    assert services.actions.get(claim.action_id).status is Status.SUCCEEDED
+
+
+def test_an_action_that_kills_its_worker_ends(services: Services, uptime: Uptime) -> None:
+    """After MAX_DEATHS dead workers it fails instead of killing one more."""
     action = approved(services)
-    moment = clock.now()
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        with time_machine.travel(moment, tick=False):
-            services.execution.heartbeat(f"w{attempt}")
-            claim = services.execution.claim(action.id, f"w{attempt}")
-            assert claim is not None
-            assert claim.attempt == attempt
-        moment += LONG_AFTER
-        with time_machine.travel(moment, tick=False):
-            assert services.execution.recover() == 1
+    for attempt in range(1, MAX_DEATHS + 1):
+        services.execution.heartbeat(f"w{attempt}")
+        claim = services.execution.claim(action.id, f"w{attempt}")
+        assert claim is not None
+        assert claim.attempt == attempt
+        uptime.pass_(60)
+        assert services.execution.recover() == 1
+        uptime.pass_(60)
     failed = services.actions.get(action.id)
     assert failed.status is Status.FAILED
     assert failed.error is not None
@@ -176,11 +219,11 @@ def test_an_action_that_kills_its_worker_ends(services: Services) -> None:
 def test_a_stopping_worker_gives_back_what_it_had_not_submitted(services: Services) -> None:
     """And reports what it had."""
     unsubmitted, submitted = claimed(services), claimed(services)
-    services.execution.mark_irreversible(submitted)
+    services.execution.mark_sending(submitted)
     services.execution.release(unsubmitted)
     services.execution.release(submitted)
     assert services.actions.get(unsubmitted.action_id).status is Status.APPROVED
-    assert services.actions.get(submitted.action_id).error is not None
+    assert services.actions.get(submitted.action_id).status is Status.UNCONFIRMED
 
 
 def _run_until_killed(settings: Settings, action_id: str, is_irreversible: bool, ready: object) -> None:
@@ -189,7 +232,7 @@ def _run_until_killed(settings: Settings, action_id: str, is_irreversible: bool,
     claim = services.execution.claim(action_id, "doomed")
     assert claim is not None
     if is_irreversible:
-        services.execution.mark_irreversible(claim)
+        services.execution.mark_sending(claim)
     ready.set()  # type: ignore[attr-defined]
     threading.Event().wait()
 
@@ -211,7 +254,7 @@ def test_kill_nine_is_noticed_without_waiting_for_the_heartbeat(
     process.join()
     assert services.execution.recover() == 1
     status = services.actions.get(action.id).status
-    assert status is (Status.FAILED if is_irreversible else Status.APPROVED)
+    assert status is (Status.UNCONFIRMED if is_irreversible else Status.APPROVED)
 
 
 def test_the_worker_state_says_whether_one_was_seen(services: Services) -> None:

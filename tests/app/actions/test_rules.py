@@ -26,14 +26,15 @@ def test_the_digest_is_that_of_the_documented_json() -> None:
     """Anybody can recompute it from the API's fields."""
     documented = (
         '{"account":{"base_url":"https://x.com","handle":"acme","platform":"x"},'
-        '"expires_at":"2026-11-21T09:00:00.000000Z",'
-        '"params":{"platform":"x","text":"Grüß Gott 👋"},"type":"post_social"}'
+        '"expires_at":"2026-11-21T09:00:00.000000Z","intent_id":"int_1","not_before":null,'
+        '"params":{"platform":"x","text":"Grüß Gott 👋"},"target":"x.com","type":"post_social"}'
     )
-    assert digest_of("post_social", PARAMS, ACCOUNT, AT) == hashlib.sha256(documented.encode()).hexdigest()
+    digest = digest_of("post_social", PARAMS, ACCOUNT, AT, target="x.com", intent_id="int_1")
+    assert digest == hashlib.sha256(documented.encode()).hexdigest()
 
 
 def test_every_part_changes_the_digest() -> None:
-    """Type, a single character of the params, each field of the account, the expiry."""
+    """Type, a single character of the params, each field of the account, the moments, the target, the intent."""
     digests = {
         digest_of("post_social", PARAMS, ACCOUNT, AT),
         digest_of("fill_form", PARAMS, ACCOUNT, AT),
@@ -43,8 +44,11 @@ def test_every_part_changes_the_digest() -> None:
         digest_of("post_social", PARAMS, replace(ACCOUNT, handle="acme2"), AT),
         digest_of("post_social", PARAMS, replace(ACCOUNT, base_url="http://x.com"), AT),
         digest_of("post_social", PARAMS, ACCOUNT, AT + timedelta(microseconds=1)),
+        digest_of("post_social", PARAMS, ACCOUNT, AT, target="x.example"),
+        digest_of("post_social", PARAMS, ACCOUNT, AT, not_before=AT),
+        digest_of("post_social", PARAMS, ACCOUNT, AT, intent_id="int_1"),
     }
-    assert len(digests) == 8
+    assert len(digests) == 11
 
 
 def test_a_worker_is_dead_after_missing_several_beats() -> None:

@@ -164,6 +164,9 @@ class FakeBox:
             "status": "awaiting_approval", "risk": info["risk"], "preview": [], "progress": None, "result": None,
             "error": None, "evidence": [], "conversation_id": conversation_id, "created_at": now(), "decided_at": None,
             "finished_at": None, "expires_at": (datetime.now(UTC) + timedelta(hours=24)).isoformat(),
+            "not_before": None, "target": "x.com", "intent_id": self.new_id("int"), "account": None,
+            "proposed_by": "model", "held": None, "is_tainted": False, "is_running": False, "approvals": [],
+            "people_needed": 1,
         }  # fmt: skip
         self.set_params(action, params)
         self.actions[action["id"]] = action
@@ -207,7 +210,7 @@ class FakeBox:
 
     def _run(self, action: dict[str, Any]) -> None:
         time.sleep(self.step_s)
-        action["status"] = "running"
+        action["status"] = "sending"
         for phrase in ("opening the page", "working on it", "taking a screenshot"):
             action["progress"] = phrase
             time.sleep(self.step_s)

@@ -28,7 +28,7 @@ def test_a_card_with_a_problem_cannot_be_approved() -> None:
     assert "disabled" in approve[: approve.index(">")]
 
 
-@pytest.mark.parametrize("status", ["approved", "running", "succeeded", "failed", "rejected", "expired"])
+@pytest.mark.parametrize("status", ["approved", "sending", "cancelled", "succeeded", "failed", "rejected", "expired"])
 def test_a_decided_card_offers_no_decision(status: str) -> None:
     """No button of a decided card decides again."""
     html = cards.card(proposal(status=status), SCHEMAS)
@@ -78,7 +78,7 @@ def test_a_long_result_says_how_much_is_left_out() -> None:
 def test_a_running_card_says_what_is_going_on() -> None:
     """The worker's phrase is shown with a line that counts the seconds."""
     html = cards.card(
-        proposal(status="running", progress="opening the page", decided_at="2026-11-21T00:00:00Z"), SCHEMAS
+        proposal(status="sending", progress="opening the page", decided_at="2026-11-21T00:00:00Z"), SCHEMAS
     )
     assert "Opening the page…" in html
     assert 'data-since="2026-11-21T00:00:00Z"' in html

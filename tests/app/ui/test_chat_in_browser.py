@@ -58,7 +58,7 @@ def test_a_message_is_answered_with_a_card_that_runs_to_its_evidence(page: Page,
     expect(page.locator("#message textarea")).to_have_value("")
     page.get_by_role("button", name="Approve").click()
     expect(card).to_contain_text("Waiting for the worker")
-    status(page, "running")
+    status(page, "sending")
     expect(card).to_contain_text(re.compile("(Opening the page|Working on it|Taking a screenshot)… [0-9] s"))
     status(page, "succeeded")
     image = card.locator("img")
@@ -239,10 +239,10 @@ def test_a_reload_brings_back_the_conversation_and_its_cards(page: Page, served:
     served.box.step_s = 2.0
     propose(page, served)
     page.get_by_role("button", name="Approve").click()
-    status(page, "running")
+    status(page, "sending")
     page.reload()
     expect(page.locator(".h-bubble")).to_have_text(POST)
-    status(page, "running")
+    status(page, "sending")
     status(page, "succeeded")
     expect(page.locator(".h-assistant").last).to_contain_text("Posted on X")
 

@@ -1,0 +1,1 @@
+"""Pictures and films that actions publish, kept by content hash."""
