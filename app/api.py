@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from app import health
+from app.access import authorise
 from app.accounts import routes as accounts
 from app.actions import routes as actions
 from app.audit import routes as audit
@@ -26,8 +27,9 @@ DOMAINS: tuple[APIRouter, ...] = (
 
 
 def add_routes(app: FastAPI) -> None:
-    """Put every route into the app."""
+    """Put every route into the app, behind ``authorise``."""
+    guarded = [Depends(authorise)]
     for router in DOMAINS:
-        app.include_router(router, prefix=PREFIX)
-    app.include_router(health.router, include_in_schema=False)
-    app.include_router(auth.router)
+        app.include_router(router, prefix=PREFIX, dependencies=guarded)
+    app.include_router(health.router, include_in_schema=False, dependencies=guarded)
+    app.include_router(auth.router, dependencies=guarded)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from app.actions.execution import ExecutionService
 from app.actions.holds import HoldService
 from app.actions.service import ActionService
 from app.audit.service import AuditService
+from app.auth.records import Actor
 from app.auth.service import AuthService
 from app.chat.outcome import OutcomeReporter
 from app.chat.service import ChatService
@@ -25,20 +27,26 @@ from app.db.engine import Database
 from app.db.migrate import migrate
 from app.llm import LlmClient
 from app.memory.embedder import Embedder
-from app.memory.service import MemoryService
+from app.memory.service import MAX_DOCUMENTS_AT_ONCE, MemoryService
+from app.projects.service import ProjectService
 from app.settings import Settings
 from automation.queue import enqueue, open_queue
 
 
 @dataclass(slots=True)
 class Services:
-    """Everything that the app and the worker can do, by domain."""
+    """Everything that the app and the worker can do, by domain.
+
+    Those of the box see every project's rows and put what they add into the default project; ``within`` gives those of
+    one project. ``auth`` and ``projects`` are the same in all.
+    """
 
     settings: Settings
     database: Database
     llm: LlmClient
     audit: AuditService
     auth: AuthService
+    projects: ProjectService
     accounts: AccountService
     conversations: ConversationService
     actions: ActionService
@@ -47,6 +55,16 @@ class Services:
     memory: MemoryService
     chat: ChatService
     outcomes: OutcomeReporter
+    _build: Callable[[Database], Services]
+    _by_project: dict[str, Services] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def within(self, project_id: str) -> Services:
+        """The same services over one project: they read and change nothing of any other."""
+        with self._lock:
+            if project_id not in self._by_project:
+                self._by_project[project_id] = self._build(self.database.scoped(project_id))
+            return self._by_project[project_id]
 
     def close(self) -> None:
         """Close the connections to the database and to inference."""
@@ -68,32 +86,43 @@ def build_services(
     database = Database(settings.home / "herald.db")
     migrate(database)
     llm = LlmClient(settings.inference_origin, settings.inference_key_text(), settings.model, settings.embedding_model)
-    audit = AuditService(database, settings.audit_anchor)
-    audit.catch_up()
-    accounts = AccountService(database, audit, Vault(settings.home, settings.vault_key_text()))
-    conversations = ConversationService(database)
+    vault = Vault(settings.home, settings.vault_key_text())
+    slots = threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
+    box_audit = AuditService(database, settings.audit_anchor)
+    box_audit.catch_up()
+    auth = AuthService(database, box_audit, settings)
+    projects = ProjectService(database)
+    wake = wake or _queue_wake(settings)
     desk = ApprovalDesk(settings.home)
-    holds = HoldService(database, audit)
-    actions = ActionService(
-        database, audit, accounts, desk, wake or _queue_wake(settings), timedelta(hours=settings.proposal_expires_h)
-    )
-    execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
-    memory = MemoryService(database, audit, embedder or llm, settings)
-    return Services(
-        settings=settings,
-        database=database,
-        llm=llm,
-        audit=audit,
-        auth=AuthService(database, audit, settings),
-        accounts=accounts,
-        conversations=conversations,
-        actions=actions,
-        execution=execution,
-        holds=holds,
-        memory=memory,
-        chat=ChatService(database, conversations, actions, accounts, memory, llm),
-        outcomes=OutcomeReporter(database, conversations, actions, execution, llm),
-    )
+    holds = HoldService(database, box_audit)
+
+    def over(database: Database) -> Services:
+        """One set of services. It is made once for the box and once a project: what all share is made above."""
+        audit = AuditService(database, settings.audit_anchor)
+        accounts = AccountService(database, audit, vault)
+        conversations = ConversationService(database)
+        actions = ActionService(database, audit, accounts, desk, wake, timedelta(hours=settings.proposal_expires_h))
+        execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
+        memory = MemoryService(database, audit, embedder or llm, settings, slots)
+        return Services(
+            settings=settings,
+            database=database,
+            llm=llm,
+            audit=audit,
+            auth=auth,
+            projects=projects,
+            accounts=accounts,
+            conversations=conversations,
+            actions=actions,
+            execution=execution,
+            holds=holds,
+            memory=memory,
+            chat=ChatService(database, conversations, actions, accounts, memory, llm),
+            outcomes=OutcomeReporter(database, conversations, actions, execution, llm),
+            _build=over,
+        )
+
+    return over(database)
 
 
 def _queue_wake(settings: Settings) -> Callable[[str], None]:
@@ -106,15 +135,22 @@ def _queue_wake(settings: Settings) -> Callable[[str], None]:
 
 
 def services_of(connection: HTTPConnection) -> Services:
-    """The services of the app that serves this connection."""
-    services: Services = connection.app.state.services
+    """The services of the project that the request is about, as ``app.access.authorise`` found out."""
+    services: Services = connection.state.services
     return services
 
 
-def actor_of(connection: HTTPConnection) -> str:
-    """Who is asking, as the guard found out, for the audit log."""
-    return str(connection.scope["state"]["actor"])
+def actor_of(connection: HTTPConnection) -> Actor:
+    """Who is asking, as the guard found out."""
+    actor: Actor = connection.scope["state"]["actor"]
+    return actor
+
+
+def label_of(connection: HTTPConnection) -> str:
+    """Who is asking, in the words of the audit log."""
+    return str(actor_of(connection))
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]
-ActorDep = Annotated[str, Depends(actor_of)]
+CallerDep = Annotated[Actor, Depends(actor_of)]
+ActorDep = Annotated[str, Depends(label_of)]

@@ -165,7 +165,7 @@ class ActionRunner:
 
     def _context(self, claim: Claim, media_dir: Path, holds: list[Hold]) -> ActionContext:
         """What one execution may touch; what keeps it from going on is left in ``holds``."""
-        services, account = self._services, claim.account
+        services, account = self._services.within(claim.project_id), claim.account
 
         def before_irreversible() -> None:
             if self._stopping.is_set():

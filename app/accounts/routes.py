@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from app.accounts.service import AccountView, NewAccount
+from app.projects.records import ProjectId
 from app.services import ActorDep, ServicesDep
 
 router = APIRouter(tags=["accounts"])
@@ -28,6 +29,7 @@ class AccountIn(BaseModel):
     username: Annotated[str, Field(min_length=1, max_length=320)]
     password: Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
     base_url: Annotated[str | None, Field(max_length=500)] = None
+    project_id: ProjectId = None
 
     @field_validator("base_url")
     @classmethod

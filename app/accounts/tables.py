@@ -8,13 +8,14 @@ from sqlalchemy import LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.engine import Table, UtcDateTime
+from app.db.scope import ProjectScoped
 
 
-class AccountRow(Table):
+class AccountRow(ProjectScoped, Table):
     """One account on one platform."""
 
     __tablename__ = "accounts"
-    __table_args__ = (UniqueConstraint("platform", "handle"),)
+    __table_args__ = (UniqueConstraint("project_id", "platform", "handle"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     platform: Mapped[str] = mapped_column(String(40))

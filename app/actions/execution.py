@@ -150,6 +150,7 @@ class ExecutionService(WorkerRegister):
         self._audit.record(session, event, actor=worker_id, action_id=row.id, detail=detail)
         return Claim(
             action_id=row.id,
+            project_id=row.project_id,
             worker_id=worker_id,
             attempt=row.attempts,
             fence=row.fence,

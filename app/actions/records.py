@@ -111,6 +111,7 @@ class Claim:
     """
 
     action_id: str
+    project_id: str
     worker_id: str
     attempt: int
     fence: int

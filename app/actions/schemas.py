@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.actions.records import Action
+from app.projects.records import ProjectId
 
 
 class PreviewLineOut(BaseModel):
@@ -143,6 +144,7 @@ class ProposalIn(BaseModel):
     type: Annotated[str, Field(min_length=1, max_length=100)]
     params: dict[str, Any]
     not_before: AwareDatetime | None = None
+    project_id: ProjectId = None
 
 
 class EditIn(BaseModel):

@@ -9,9 +9,10 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.engine import Table, UtcDateTime
+from app.db.scope import ProjectScoped
 
 
-class ActionRow(Table):
+class ActionRow(ProjectScoped, Table):
     """One action. ``params_json`` is canonical JSON: exactly the bytes that the digest covers and the worker runs.
 
     ``fence`` grows with every claim, so that an older holder can be told from the present one. ``lease``,

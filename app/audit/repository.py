@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.audit.chain import GENESIS, Head, row_hash
 from app.audit.tables import AuditRow
+from app.db.scope import UNSCOPED
 
 
 def append(session: Session, row: AuditRow) -> Head:
@@ -35,14 +36,16 @@ def _as_stored(session: Session, row: AuditRow) -> dict[str, Any]:
 
 
 def head(session: Session) -> Head | None:
-    """The newest link."""
-    found = session.execute(select(AuditRow.id, AuditRow.hash).order_by(AuditRow.id.desc()).limit(1)).first()
+    """The newest link: one chain for all projects."""
+    query = select(AuditRow.id, AuditRow.hash).order_by(AuditRow.id.desc()).limit(1)
+    found = session.execute(query, execution_options=UNSCOPED).first()
     return Head(found.id, found.hash) if found else None
 
 
 def holds(session: Session, link: Head) -> bool:
     """Whether that row is there with that hash."""
-    return session.scalar(select(AuditRow.hash).where(AuditRow.id == link.id)) == link.hash
+    query = select(AuditRow.hash).where(AuditRow.id == link.id)
+    return session.scalar(query, execution_options=UNSCOPED) == link.hash
 
 
 def all_stored(session: Session) -> Iterator[Mapping[str, Any]]:
@@ -50,6 +53,13 @@ def all_stored(session: Session) -> Iterator[Mapping[str, Any]]:
     rows = session.execute(text("SELECT * FROM audit ORDER BY id"), execution_options={"yield_per": 1_000})
     for row in rows.mappings():
         yield dict(row)
+
+
+def project_of_action(session: Session, action_id: str) -> str | None:
+    """The project that the action belongs to: an event about it belongs there too."""
+    query = text("SELECT project_id FROM actions WHERE id = :id")  # whose table this is knows nothing of the log
+    project_id: str | None = session.execute(query, {"id": action_id}).scalar_one_or_none()
+    return project_id
 
 
 def newest(session: Session, action_id: str | None, limit: int, before_id: int | None = None) -> list[AuditRow]:

@@ -17,6 +17,7 @@ from app.audit.anchor import AnchorUnreadable
 from app.audit.chain import Finding, Head
 from app.audit.tables import AuditRow
 from app.db.engine import Database, after_commit
+from app.db.scope import scope_of
 from app.errors import AppError, Conflict
 
 log = structlog.get_logger(__name__)
@@ -75,10 +76,19 @@ class AuditService:
     ) -> None:
         """Add one event (``action.approved``) to the caller's transaction. ``detail`` must hold no secret.
 
-        The session must come from ``Database.write``, whose lock keeps the chain in one line. The chain's new head is
-        anchored once that transaction has committed.
+        It belongs to the transaction's project, or else to its action's, or else to the box as a whole. The session
+        must come from ``Database.write``, whose lock keeps the chain in one line. The chain's new head is anchored once
+        that transaction has committed.
         """
-        row = AuditRow(at=clock.now(), actor=actor[:100], event=event, action_id=action_id, detail=detail or {})
+        project_id = scope_of(session) or (repository.project_of_action(session, action_id) if action_id else None)
+        row = AuditRow(
+            at=clock.now(),
+            actor=actor[:100],
+            event=event,
+            action_id=action_id,
+            project_id=project_id,
+            detail=detail or {},
+        )
         head = repository.append(session, row)
         after_commit(session, "anchor", lambda: self._advance_all(head))
 

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.limiter import FailureLimiter
+from app.auth.records import Actor
 from app.auth.service import COOKIE, AuthService
 from app.error_responses import error_response
 from app.errors import AppError, Forbidden, InvalidInput, NotAuthenticated, TooManyRequests
@@ -24,13 +25,11 @@ OPEN_PATHS = frozenset(
 )
 HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-ACTOR_PROGRAM = "program with the API key"
-ACTOR_NOBODY = ""
-ACTOR_OWNER = "owner in the browser"
+NOBODY = Actor(user_id="", name="nobody", is_box_owner=False, via="system")
 
 
 class Guard:
-    """ASGI middleware. Sets ``scope["state"]["actor"]`` to who is asking, for the audit log."""
+    """ASGI middleware. Sets ``scope["state"]["actor"]`` to who is asking (an ``Actor``)."""
 
     def __init__(self, app: ASGIApp, auth: AuthService, settings: Settings) -> None:
         self._app = app
@@ -65,30 +64,31 @@ class Guard:
                 code="host_not_allowed",
             )
 
-    async def _actor_of(self, connection: HTTPConnection) -> str:
+    async def _actor_of(self, connection: HTTPConnection) -> Actor:
         if connection.scope["path"] in OPEN_PATHS:
-            return ACTOR_NOBODY
+            return NOBODY
         authorization = connection.headers.get("authorization")
         if authorization is not None:
-            return self._program(authorization, connection)
+            return await to_thread.run_sync(self._program, authorization, connection)
         cookie = connection.cookies.get(COOKIE, "")
-        is_valid: bool = bool(cookie) and await to_thread.run_sync(self._auth.is_session_valid, cookie)
-        if is_valid:
+        actor = await to_thread.run_sync(self._auth.actor_of_cookie, cookie) if cookie else None
+        if actor is not None:
             _check_same_origin(connection)
-            return ACTOR_OWNER
+            return actor
         raise NotAuthenticated(
             "The session has ended or its cookie is not valid." if cookie else "No key and no session came with this.",
             hint="Programs send `Authorization: Bearer KEY`; a browser signs in with the link of `herald signin`.",
         )
 
-    def _program(self, authorization: str, connection: HTTPConnection) -> str:
+    def _program(self, authorization: str, connection: HTTPConnection) -> Actor:
         client = connection.client.host if connection.client else "?"
         wait_s = self._limiter.retry_after_s(client)
         if wait_s and not _is_loopback(client):
             raise _too_many(wait_s)
         scheme, _, key = authorization.partition(" ")
-        if scheme.lower() == "bearer" and self._auth.is_key_valid(key.strip()):
-            return ACTOR_PROGRAM
+        actor = self._auth.actor_of_key(key.strip()) if scheme.lower() == "bearer" else None
+        if actor is not None:
+            return actor
         self._limiter.add_failure(client)
         if wait_s:  # from this machine a right key still passes: one confused script must not lock its owner out
             raise _too_many(wait_s)

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from app.auth.tables import BrowserSessionRow, SigninLinkRow
+from app.auth.tables import LoginSessionRow, SigninLinkRow, UserRow
 
 
-def add(session: Session, row: SigninLinkRow | BrowserSessionRow) -> None:
+def add(session: Session, row: SigninLinkRow | LoginSessionRow) -> None:
     """Insert the row."""
     session.add(row)
     session.flush()
@@ -27,18 +27,27 @@ def use_link(session: Session, token_hash: str, at: datetime) -> bool:
     return used is not None
 
 
-def has_session(session: Session, id_hash: str, at: datetime) -> bool:
-    """Whether the browser session is there and has not expired."""
-    query = select(BrowserSessionRow).where(BrowserSessionRow.id_hash == id_hash, BrowserSessionRow.expires_at > at)
-    return session.scalars(query).one_or_none() is not None
+def user(session: Session, user_id: str) -> UserRow | None:
+    """The user, if there is one."""
+    return session.get(UserRow, user_id)
+
+
+def user_of_session(session: Session, id_hash: str, via: str, at: datetime) -> UserRow | None:
+    """Whose session it is; None when there is none of that kind, or it has expired."""
+    query = (
+        select(UserRow)
+        .join(LoginSessionRow, LoginSessionRow.user_id == UserRow.id)
+        .where(LoginSessionRow.id_hash == id_hash, LoginSessionRow.via == via, LoginSessionRow.expires_at > at)
+    )
+    return session.scalars(query).one_or_none()
 
 
 def remove_session(session: Session, id_hash: str) -> None:
     """Sign the browser out."""
-    session.execute(delete(BrowserSessionRow).where(BrowserSessionRow.id_hash == id_hash))
+    session.execute(delete(LoginSessionRow).where(LoginSessionRow.id_hash == id_hash))
 
 
 def remove_expired(session: Session, at: datetime) -> None:
     """Forget links and sessions whose time is over."""
     session.execute(delete(SigninLinkRow).where(SigninLinkRow.expires_at <= at))
-    session.execute(delete(BrowserSessionRow).where(BrowserSessionRow.expires_at <= at))
+    session.execute(delete(LoginSessionRow).where(LoginSessionRow.expires_at <= at))

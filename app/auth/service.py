@@ -13,7 +13,8 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from app import clock, keys
 from app.audit.service import AuditService
 from app.auth import repository
-from app.auth.tables import BrowserSessionRow, SigninLinkRow
+from app.auth.records import OWNER_ID, Actor, Via
+from app.auth.tables import LoginSessionRow, SigninLinkRow, UserRow
 from app.db.engine import Database
 from app.errors import NotAuthenticated
 from app.settings import Settings
@@ -68,7 +69,13 @@ class AuthService:
             if is_used_now:
                 repository.add(
                     session,
-                    BrowserSessionRow(id_hash=_hash(session_id), created_at=at, expires_at=at + SESSION_LIFETIME),
+                    LoginSessionRow(
+                        id_hash=_hash(session_id),
+                        user_id=OWNER_ID,
+                        via="session",
+                        created_at=at,
+                        expires_at=at + SESSION_LIFETIME,
+                    ),
                 )
                 self._audit.record(session, "auth.signed_in", actor="owner")
         if not is_used_now:
@@ -79,13 +86,22 @@ class AuthService:
             )
         return self._signer.dumps(session_id)
 
-    def is_session_valid(self, cookie: str) -> bool:
-        """Whether the cookie is ours, unaltered, not expired and not signed out."""
+    def actor_of_cookie(self, cookie: str) -> Actor | None:
+        """Whose browser it is; None unless the cookie is ours, unaltered, not expired and not signed out."""
         session_id = self._session_id(cookie)
         if session_id is None:
-            return False
+            return None
         with self._database.read() as session:
-            return repository.has_session(session, _hash(session_id), clock.now())
+            user = repository.user_of_session(session, _hash(session_id), "session", clock.now())
+        return _actor(user, "session") if user else None
+
+    def actor_of_key(self, presented: str) -> Actor | None:
+        """Whose key it is: the box's own key acts as the owner of the box."""
+        if not self.is_key_valid(presented):
+            return None
+        with self._database.read() as session:
+            owner = repository.user(session, OWNER_ID)
+        return _actor(owner, "api_key") if owner else None
 
     def sign_out(self, cookie: str) -> None:
         """End the browser session; the cookie is worthless afterwards."""
@@ -113,6 +129,10 @@ class AuthService:
             salt="herald-session",
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
+
+
+def _actor(user: UserRow, via: Via) -> Actor:
+    return Actor(user.id, user.name, user.is_box_owner, via)
 
 
 def _hash(secret: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.actions.schemas import ActionOut
 from app.chat.events import Answer
+from app.projects.records import ProjectId
 
 
 class ChatIn(BaseModel):
@@ -18,6 +19,7 @@ class ChatIn(BaseModel):
     message: str
     conversation_id: Annotated[str | None, Field(max_length=100)] = None
     stream: bool = False
+    project_id: ProjectId = None
 
 
 class ChatOut(BaseModel):

@@ -81,6 +81,7 @@ class ConversationService:
         at = clock.now()
         row = MessageRow(
             id=f"msg_{uuid.uuid4().hex}",
+            project_id=conversation.project_id,
             conversation_id=conversation_id,
             role=role,
             content=content,

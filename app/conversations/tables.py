@@ -9,9 +9,10 @@ from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.engine import Table, UtcDateTime
+from app.db.scope import ProjectScoped
 
 
-class ConversationRow(Table):
+class ConversationRow(ProjectScoped, Table):
     """One conversation; its title is the beginning of its first message."""
 
     __tablename__ = "conversations"
@@ -23,7 +24,7 @@ class ConversationRow(Table):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class MessageRow(Table):
+class MessageRow(ProjectScoped, Table):
     """One message; ``position`` orders all messages of the box."""
 
     __tablename__ = "messages"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pysqlite3.dbapi2 as sqlite
 import sqlite_vec
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from app.db.scope import ScopedSession, info_for
 from app.errors import AppError, Unavailable
 
 OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt the file when the WAL is reset
@@ -96,13 +98,24 @@ class Database:
                 hint="Set HERALD_HOME to a folder that you may write.",
             ) from error
         self.engine = _engine_for(path)
-        self._read = sessionmaker(self.engine.execution_options(herald_begin="DEFERRED"), expire_on_commit=False)
-        self._write = sessionmaker(self.engine.execution_options(herald_begin="IMMEDIATE"), expire_on_commit=False)
+        self.project_id: str | None = None
+        self._read = self._sessions("DEFERRED")
+        self._write = self._sessions("IMMEDIATE")
+
+    def _sessions(self, begin: str) -> sessionmaker[ScopedSession]:
+        engine = self.engine.execution_options(herald_begin=begin)
+        return sessionmaker(engine, class_=ScopedSession, expire_on_commit=False)
+
+    def scoped(self, project_id: str) -> Self:
+        """The same file, seen from one project: every session is limited to its rows (see ``app.db.scope``)."""
+        view = copy.copy(self)
+        view.project_id = project_id
+        return view
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent snapshot. What is changed in it is thrown away."""
-        with translated_errors(), self._read() as session:
+        with translated_errors(), self._read(info=info_for(self.project_id)) as session:
             yield session
 
     @contextmanager
@@ -113,7 +126,7 @@ class Database:
 
         Raises: StorageFull, DatabaseBusy.
         """
-        with translated_errors(), self._write() as session:
+        with translated_errors(), self._write(info=info_for(self.project_id)) as session:
             with session.begin():
                 session.connection()  # takes the lock now, not at the first statement
                 yield session

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
 
 from app.db.engine import Database, DatabaseUnusable, translated_errors
 
@@ -42,9 +44,33 @@ def migrate(database: Database) -> None:
         log.info("migrating %s from %s to %s", database.path, current or "nothing", script.get_current_head())
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with database.engine.begin() as connection:
+        with _without_foreign_keys(database) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+@contextmanager
+def _without_foreign_keys(database: Database) -> Iterator[Connection]:
+    """One transaction in which a table can be made anew: dropping the old one must not cascade into its children.
+
+    Every reference is checked before the commit. Source: sqlite.org/lang_altertable.html, "Making other kinds of
+    table schema changes".
+    """
+    with database.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys = OFF")  # has no effect within a transaction
+        try:
+            with connection.begin():
+                yield connection
+                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+                if broken:
+                    raise DatabaseUnusable(
+                        f"The migration would leave {len(broken)} references that lead nowhere, "
+                        f"the first in the table {broken[0][0]}.",
+                        hint="Nothing was changed. Restore herald.db from a backup, or report this.",
+                    )
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON")
 
 
 @contextmanager

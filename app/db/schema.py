@@ -8,7 +8,8 @@ import app.audit.tables
 import app.auth.tables
 import app.conversations.tables
 import app.media.tables
-import app.memory.tables  # noqa: F401 - imported for the metadata
+import app.memory.tables
+import app.projects.tables  # noqa: F401 - imported for the metadata
 from app.db.engine import Table
 
 metadata = Table.metadata

@@ -8,6 +8,7 @@ import sqlite_vec
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
+from app.db.scope import UNSCOPED, scope_of
 from app.memory.records import Chunk
 from app.memory.tables import ChunkRow, DocumentRow
 
@@ -25,6 +26,12 @@ def by_sha256(session: Session, sha256: str) -> DocumentRow | None:
 def every(session: Session) -> list[DocumentRow]:
     """All documents, the newest first."""
     return list(session.scalars(select(DocumentRow).order_by(DocumentRow.created_at.desc(), DocumentRow.id)))
+
+
+def is_content_used(session: Session, sha256: str) -> bool:
+    """Whether any project has a document of that content: they share the stored file."""
+    query = select(DocumentRow.id).where(DocumentRow.sha256 == sha256).limit(1)
+    return session.scalars(query, execution_options=UNSCOPED).one_or_none() is not None
 
 
 def has_documents(session: Session) -> bool:
@@ -59,12 +66,12 @@ def remove(session: Session, document_id: str) -> None:
 
 def nearest(session: Session, vector: Sequence[float], limit: int) -> list[tuple[int, float]]:
     """Chunk ids with their cosine similarity, the nearest first."""
-    rows = session.execute(
-        text(
-            "SELECT rowid, distance FROM chunk_vectors WHERE embedding MATCH :vector AND k = :limit ORDER BY distance"
-        ),
-        {"vector": sqlite_vec.serialize_float32(list(vector)), "limit": limit},
+    query = (
+        "SELECT rowid, distance FROM chunk_vectors"  # noqa: S608 - the condition is ours
+        f" WHERE embedding MATCH :vector AND k = :limit{_in_project(session)} ORDER BY distance"
     )
+    values = {"vector": sqlite_vec.serialize_float32(list(vector)), "limit": limit, "project_id": scope_of(session)}
+    rows = session.execute(text(query), values)
     return [(chunk_id, 1.0 - distance) for chunk_id, distance in rows]
 
 
@@ -81,11 +88,22 @@ def similarities(session: Session, vector: Sequence[float], chunk_ids: Sequence[
 
 def matching(session: Session, fts_query: str, limit: int) -> list[int]:
     """Chunk ids by BM25, the best first."""
-    rows = session.execute(
-        text("SELECT rowid FROM chunk_texts WHERE chunk_texts MATCH :query ORDER BY rank LIMIT :limit"),
-        {"query": fts_query, "limit": limit},
+    query = (
+        f"SELECT rowid FROM chunk_texts WHERE chunk_texts MATCH :query{_in_project(session)}"  # noqa: S608 - ours too
+        " ORDER BY rank LIMIT :limit"
     )
+    rows = session.execute(text(query), {"query": fts_query, "limit": limit, "project_id": scope_of(session)})
     return list(rows.scalars())
+
+
+def _in_project(session: Session) -> str:
+    """What limits SQL over the two indexes to the session's project, which it binds as ``:project_id``."""
+    if scope_of(session) is None:
+        return " AND :project_id IS NULL"  # all projects; the value is bound either way
+    return (
+        " AND rowid IN (SELECT chunks.id FROM chunks JOIN documents ON documents.id = chunks.document_id"
+        " WHERE documents.project_id = :project_id)"
+    )
 
 
 def chunks_with_documents(session: Session, chunk_ids: Sequence[int]) -> dict[int, tuple[ChunkRow, DocumentRow]]:

@@ -37,12 +37,19 @@ QUERY_MAX_CHARS = 2_000
 class MemoryService:
     """The documents that the box knows."""
 
-    def __init__(self, database: Database, audit: AuditService, embedder: Embedder, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        audit: AuditService,
+        embedder: Embedder,
+        settings: Settings,
+        slots: threading.BoundedSemaphore | None = None,
+    ) -> None:
         self._database = database
         self._audit = audit
         self._embedder = embedder
         self._settings = settings
-        self._slots = threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
+        self._slots = slots or threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
 
     def add(self, filename: str, content: bytes, actor: str) -> tuple[Document, bool]:
         """Take a document in; the second value is False when the same content was there already.
@@ -121,7 +128,8 @@ class MemoryService:
             repository.remove(session, document_id)
             detail = {"document_id": row.id, "filename": row.filename, "sha256": row.sha256}
             self._audit.record(session, "memory.removed", actor=actor, detail=detail)
-            self._path_of(row.sha256).unlink(missing_ok=True)  # with the lock held, or an upload could slip in between
+            if not repository.is_content_used(session, row.sha256):  # with the lock held, or an upload could slip in
+                self._path_of(row.sha256).unlink(missing_ok=True)
 
     def search(self, question: str, limit: int = 8) -> list[Passage]:
         """Passages by meaning and by words, the best first.

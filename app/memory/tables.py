@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String, Text
+from sqlalchemy import ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.engine import Table, UtcDateTime
+from app.db.scope import ProjectScoped
 
 
-class DocumentRow(Table):
-    """One document, identified by the SHA-256 of its content."""
+class DocumentRow(ProjectScoped, Table):
+    """One document, identified in its project by the SHA-256 of its content."""
 
     __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("project_id", "sha256"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     filename: Mapped[str] = mapped_column(String(255))
-    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    sha256: Mapped[str] = mapped_column(String(64))
     media_type: Mapped[str] = mapped_column(String(100))
     size_bytes: Mapped[int]
     chunk_count: Mapped[int]

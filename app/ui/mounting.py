@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 from fastapi import FastAPI, Request
 
+from app.auth.records import Actor
 from app.settings import Settings
 from app.ui.page import build
 from app.ui.theme import theme
@@ -56,8 +57,8 @@ def _mount(app: FastAPI, settings: Settings) -> None:
 
 
 def _actor(request: Request) -> str | None:
-    actor: str | None = getattr(request.state, "actor", None)
-    return actor
+    actor: Actor | None = getattr(request.state, "actor", None)
+    return actor.user_id if actor else None
 
 
 def _head() -> str:

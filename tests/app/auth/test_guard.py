@@ -156,7 +156,7 @@ def test_heralds_own_pages_can(anonymous: TestClient, services: Services, header
     action = services.actions.propose("scrape_url", {"url": "https://example.com"}, actor="t")
     answer = browser.post(f"{ACTIONS}/{action.id}/approve", json={"digest": action.digest}, headers=headers)
     assert answer.status_code == 200
-    assert services.audit.entries(action.id)[0].actor == "owner in the browser"
+    assert services.audit.entries(action.id)[0].actor == "Owner in the browser"
 
 
 def test_a_program_needs_no_origin(client: TestClient) -> None:

@@ -34,7 +34,7 @@ def test_an_unknown_link_signs_nobody_in(services: Services, token: str) -> None
 def test_a_link_works_once(services: Services) -> None:
     """The second use is refused."""
     token = token_of(services)
-    assert services.auth.is_session_valid(services.auth.redeem(token))
+    assert services.auth.actor_of_cookie(services.auth.redeem(token))
     with pytest.raises(NotAuthenticated):
         services.auth.redeem(token)
 
@@ -71,9 +71,9 @@ def test_a_session_ends_after_a_month(services: Services) -> None:
     """30 days."""
     cookie = services.auth.redeem(token_of(services))
     with time_machine.travel(clock.now() + timedelta(days=29)):
-        assert services.auth.is_session_valid(cookie)
+        assert services.auth.actor_of_cookie(cookie)
     with time_machine.travel(clock.now() + timedelta(days=30, seconds=2)):
-        assert not services.auth.is_session_valid(cookie)
+        assert not services.auth.actor_of_cookie(cookie)
 
 
 def test_an_altered_cookie_is_worthless(services: Services) -> None:
@@ -81,15 +81,15 @@ def test_an_altered_cookie_is_worthless(services: Services) -> None:
     cookie = services.auth.redeem(token_of(services))
     for index in range(0, len(cookie) - 1, 7):
         altered = cookie[:index] + ("A" if cookie[index] != "A" else "B") + cookie[index + 1 :]
-        assert not services.auth.is_session_valid(altered)
-    assert not services.auth.is_session_valid("")
+        assert not services.auth.actor_of_cookie(altered)
+    assert not services.auth.actor_of_cookie("")
 
 
 def test_signing_out_ends_the_session_itself(services: Services) -> None:
     """A copied cookie is worthless afterwards."""
     cookie = services.auth.redeem(token_of(services))
     services.auth.sign_out(cookie)
-    assert not services.auth.is_session_valid(cookie)
+    assert not services.auth.actor_of_cookie(cookie)
 
 
 def test_the_database_holds_no_secret(services: Services) -> None:
@@ -98,7 +98,7 @@ def test_the_database_holds_no_secret(services: Services) -> None:
     cookie = services.auth.redeem(token)
     with services.database.read() as session:
         rows = [*session.execute(text("SELECT * FROM signin_links")), *session.execute(text("SELECT * FROM audit"))]
-        rows += session.execute(text("SELECT * FROM browser_sessions")).all()
+        rows += session.execute(text("SELECT * FROM login_sessions")).all()
     assert token not in str(rows)
     assert cookie.split(".")[0].strip('"') not in str(rows)
 

@@ -6,9 +6,12 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
 
 from app.db.engine import Database, DatabaseUnusable
 from app.db.migrate import MIGRATIONS, migrate
@@ -73,6 +76,50 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> N
         )
         assert compare_metadata(context, metadata) == []
     database.close()
+
+
+def test_what_there_was_before_projects_belongs_to_the_default_one(tmp_path: Path) -> None:
+    """Tables are made anew on the way; children, logins and the log survive it, and references still hold."""
+    database = Database(tmp_path / "herald.db")
+    _upgrade_to(database, "0001")
+    at = "'2026-01-01 00:00:00'"
+    with database.write() as session:
+        for statement in (
+            f"INSERT INTO conversations VALUES ('conv_1', 'Hi', {at}, {at})",
+            f"INSERT INTO messages VALUES (1, 'msg_1', 'conv_1', 'user', 'Hi', '[]', 0, NULL, {at})",
+            f"INSERT INTO documents VALUES ('doc_1', 'a.txt', 'aa', 'text/plain', 1, 1, 'm', {at})",
+            "INSERT INTO chunks VALUES (1, 'doc_1', 0, '', 'The shop opens at nine.')",
+            f"INSERT INTO audit VALUES (1, {at}, 'herald', 'auth.link_created', NULL, '{{}}')",
+            f"INSERT INTO audit VALUES (2, {at}, 'owner', 'memory.added', NULL, '{{}}')",
+            f"INSERT INTO browser_sessions VALUES ('hash', {at}, {at})",
+        ):
+            session.execute(text(statement))
+    migrate(database)
+    with database.read() as session:
+        for table in ("conversations", "messages", "documents"):
+            assert session.execute(text(f"SELECT project_id FROM {table}")).scalars().all() == ["prj_default"]
+        assert session.execute(text("SELECT rowid FROM chunk_texts('shop')")).scalars().all() == [1]
+        assert session.execute(text("SELECT project_id FROM audit ORDER BY id")).scalars().all() == [
+            None,
+            "prj_default",
+        ]
+        assert session.execute(text("SELECT user_id FROM login_sessions")).scalars().all() == ["usr_owner"]
+        assert session.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+    with database.write() as session:
+        session.execute(text("DELETE FROM projects"))
+        for table in ("conversations", "messages", "documents", "chunks", "memberships"):
+            assert session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+    with pytest.raises(DatabaseError, match="append-only"), database.write() as session:
+        session.execute(text("UPDATE audit SET actor = 'x'"))
+    database.close()
+
+
+def _upgrade_to(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def test_the_migrations_are_part_of_the_package() -> None:
