@@ -37,7 +37,7 @@ PERMISSIONS: dict[str, Permission] = {
     "POST /actions/{action_id}/reject": APPROVE,
     "POST /actions/{action_id}/cancel": WRITE,
     "POST /actions/{action_id}/settle": APPROVE,
-    "GET /action-stop": READ,
+    "GET /action-stop": SIGNED_IN,
     "POST /action-stop": BOX,
     "DELETE /action-stop": BOX,
     "GET /actions/{action_id}/evidence/{filename}": READ,

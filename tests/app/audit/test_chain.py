@@ -100,20 +100,11 @@ def test_removed_and_swapped_rows_are_found(log: Services, statements: list[str]
 
 def test_an_inserted_row_is_found(log: Services) -> None:
     """Also at the end, where only its own hash speaks against it."""
-    verdict = _after(
-        log,
-        "INSERT INTO audit SELECT 7, at, actor, event, action_id, detail, hash, hash"
-        f"{_further_columns(log)} FROM audit WHERE id = 6",
-    )
-    assert _rows(verdict) == {7}
-
-
-def _further_columns(log: Services) -> str:
     with log.database.read() as session:
         names = [row[1] for row in session.execute(text("PRAGMA table_info(audit)"))]
-    known = ["id", "at", "actor", "event", "action_id", "detail", "previous_hash", "hash"]
-    assert names[: len(known)] == known
-    return "".join(f", {name}" for name in names[len(known) :])
+    values = ", ".join({"id": "7", "previous_hash": "hash"}.get(name, name) for name in names)
+    verdict = _after(log, f"INSERT INTO audit SELECT {values} FROM audit WHERE id = 6")
+    assert _rows(verdict) == {7}
 
 
 def test_a_chain_that_was_made_anew_does_not_fit_its_anchor(log: Services) -> None:
