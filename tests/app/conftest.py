@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from app.db.engine import Database
+from app.db.migrate import migrate
 from app.main import create_app
 from app.services import Services, build_services
 from app.settings import Settings
@@ -37,9 +40,21 @@ def waker() -> Waker:
     return Waker()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that was brought up to date once; every box begins with a copy."""
+    path = tmp_path_factory.mktemp("migrated") / "herald.db"
+    database = Database(path)
+    migrate(database)
+    database.close()
+    return path
+
+
 @pytest.fixture
-def services(settings: Settings, embedder: FakeEmbedder, waker: Waker) -> Iterator[Services]:
+def services(settings: Settings, migrated: Path, embedder: FakeEmbedder, waker: Waker) -> Iterator[Services]:
     """The services over a fresh database."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(migrated, settings.home / "herald.db")
     services = build_services(settings, embedder=embedder, wake=waker)
     yield services
     services.close()

@@ -133,22 +133,19 @@ def _replace_browser_sessions() -> None:
 
 def _add_project(table: str) -> None:
     """SQLite cannot add such a column to a table with rows: the table is made anew, with foreign keys off meanwhile."""
+    op.add_column(table, sa.Column("project_id", sa.String(40), server_default=DEFAULT_PROJECT))
     with op.batch_alter_table(table, recreate="always") as batch:
-        batch.add_column(sa.Column("project_id", sa.String(40), server_default=DEFAULT_PROJECT, nullable=False))
-        batch.create_foreign_key(
-            f"fk_{table}_project_id_projects", "projects", ["project_id"], ["id"], ondelete="CASCADE"
-        )
+        batch.alter_column("project_id", existing_type=sa.String(40), nullable=False, server_default=None)
+        name = f"fk_{table}_project_id_projects"
+        batch.create_foreign_key(name, "projects", ["project_id"], ["id"], ondelete="CASCADE")
         batch.create_index(f"ix_{table}_project_id", ["project_id"])
         if table == "accounts":
             batch.drop_constraint("uq_accounts_platform_handle", type_="unique")
-            batch.create_unique_constraint(
-                "uq_accounts_project_id_platform_handle", ["project_id", "platform", "handle"]
-            )
+            columns = ["project_id", "platform", "handle"]
+            batch.create_unique_constraint("uq_accounts_project_id_platform_handle", columns)
         if table == "documents":
             batch.drop_constraint("uq_documents_sha256", type_="unique")
             batch.create_unique_constraint("uq_documents_project_id_sha256", ["project_id", "sha256"])
-    with op.batch_alter_table(table, recreate="always") as batch:
-        batch.alter_column("project_id", server_default=None)
 
 
 def _add_project_to_audit() -> None:
