@@ -1,5 +1,6 @@
 // The control that submits the form of the given elements: {form, button}. Either may be null.
-(elements) => {
+// A chosen button is taken when it belongs to that form.
+([elements, chosen]) => {
   const good = /\b(send|submit|book|reserve|sign ?up|subscribe|register|continue|next|order|save|request|apply|join|confirm|contact|search|log ?in|sign ?in|senden|absenden|abschicken|buchen|anmelden|weiter|bestellen|envoyer|enviar|invia)\b/i;
   const bad = /\b(reset|clear|cancel|close|back|previous|delete|remove|add|upload|browse|show|hide|menu|facebook|google|apple|help|abbrechen|löschen|zurück)\b/i;
   const isShown = (el) => {
@@ -21,6 +22,7 @@
     return best;
   };
   const form = elements[0].form || elements[0].closest('form, [role=form]');
+  if (chosen && (form ? chosen.form === form || form.contains(chosen) : !chosen.form)) return {form, button: chosen};
   if (form) {
     const inside = [...form.querySelectorAll(isButton)];
     const outside = form.elements ? [...form.elements].filter((e) => e.matches(isButton) && !inside.includes(e)) : [];

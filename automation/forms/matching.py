@@ -20,7 +20,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field as read from the page. ``index`` and ``frame`` find its elements again; ``group`` is its form."""
+    """A field as read from the page. ``index`` and ``frame`` find its elements again; ``group`` is its form.
+
+    ``marks`` is what a later run finds it by (see ``automation.recipes``).
+    """
 
     index: int
     frame: int
@@ -34,6 +37,7 @@ class Field:
     readonly: bool = False
     max_length: int = 0
     multiple: bool = False
+    marks: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def title(self) -> str:

@@ -69,6 +69,13 @@
   const optionLabel = (el) => squeeze(labelsOf(el)[0] || el.getAttribute('aria-label') || byIds(el, 'aria-labelledby')
     || textOf(el) || (el.nextSibling && squeeze(el.nextSibling.textContent)) || el.value || '');
 
+  const path = CSS_PATH;
+  // What finds the field again in a later run, beside its kind and its name.
+  const marksOf = (el, isGroup) => ({
+    label: isGroup ? '' : labelsOf(el)[0] || '', text: squeeze(el.getAttribute('placeholder')), id: isGroup ? '' : el.id,
+    attr: el.getAttribute('name') || '', path: path(el),
+  });
+
   const forms = [];
   const groupOf = (el) => {
     const form = el.form || el.closest('form, [role=form]');
@@ -79,7 +86,7 @@
   const fields = [], elements = [], seen = new Set();
   const add = (field, members) => { fields.push(field); elements.push(members); };
   const base = (el, kind) => ({
-    kind, names: namesOf(el), section: sectionOf(el), group: groupOf(el), options: [], required: el.required || el.getAttribute('aria-required') === 'true',
+    kind, names: namesOf(el), marks: marksOf(el, ['radio', 'checkboxes', 'aria_radio'].includes(kind)), section: sectionOf(el), group: groupOf(el), options: [], required: el.required || el.getAttribute('aria-required') === 'true',
     disabled: !!el.disabled || el.getAttribute('aria-disabled') === 'true', readonly: !!el.readOnly,
     max_length: el.maxLength > 0 ? el.maxLength : 0, multiple: !!el.multiple,
   });

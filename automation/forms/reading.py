@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from automation.session import BrowserSession
 
-_READ_FIELDS = Path(__file__).with_name("read_fields.js").read_text(encoding="utf-8")
+_CSS_PATH = Path(__file__).with_name("path.js").read_text(encoding="utf-8").strip()
+_READ_FIELDS = Path(__file__).with_name("read_fields.js").read_text(encoding="utf-8").replace("CSS_PATH", _CSS_PATH)
+READ_BUTTONS = Path(__file__).with_name("read_buttons.js").read_text(encoding="utf-8").replace("CSS_PATH", _CSS_PATH)
 _WAIT_FOR_FORM_S = 6.0
 
 

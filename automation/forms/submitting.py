@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automation.errors import ActionError
+from automation.forms.following import button_step
+from automation.recipes import Step
 
 if TYPE_CHECKING:
     from playwright.sync_api import ElementHandle, Frame, JSHandle, Page, Request, Response
@@ -65,15 +67,25 @@ class _Traffic:
 
 
 class Submission:
-    """The submit control of the form that holds the given elements."""
+    """The submit control of the form that holds the given elements: ``chosen``, if it is part of that form."""
 
-    def __init__(self, session: BrowserSession, frame: Frame, elements: list[ElementHandle]) -> None:
+    def __init__(
+        self,
+        session: BrowserSession,
+        frame: Frame,
+        elements: list[ElementHandle],
+        chosen: ElementHandle | None = None,
+    ) -> None:
         self._session = session
         self._frame = frame
-        self._found: JSHandle = frame.evaluate_handle(_FIND_SUBMIT, elements)
+        self._found: JSHandle = frame.evaluate_handle(_FIND_SUBMIT, [elements, chosen])
         self._button = self._found.get_property("button").as_element()
         self._form = self._found.get_property("form").as_element()
         self._is_covered = False
+
+    def step(self) -> Step:
+        """The button as a recipe's step."""
+        return button_step(self._frame, self._button)
 
     def prepare(self) -> None:
         """Check that the form can be submitted. Raises: ActionError; nothing has been submitted then."""
