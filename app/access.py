@@ -52,6 +52,8 @@ PERMISSIONS: dict[str, Permission] = {
     "POST /accounts": MANAGE,
     "DELETE /accounts/{account_id}": MANAGE,
     "GET /audit": READ,
+    "GET /recipes": READ,
+    "DELETE /recipes/{recipe_id}": WRITE,
 }
 """What each route asks for, by its path without ``/api/v1``. A new route gets its line here; a test fails without."""
 
@@ -63,6 +65,7 @@ TABLES_OF_IDS = {
     "conversation_id": "conversations",
     "document_id": "documents",
     "account_id": "accounts",
+    "recipe_id": "recipes",
 }
 """Which table a path's id (or a body's ``conversation_id``) is looked up in, to find its project."""
 

@@ -13,6 +13,7 @@ from app.auth import routes as auth
 from app.chat import routes as chat
 from app.conversations import routes as conversations
 from app.memory import routes as memory
+from app.recipes import routes as recipes
 
 PREFIX = "/api/v1"
 DOMAINS: tuple[APIRouter, ...] = (
@@ -23,6 +24,7 @@ DOMAINS: tuple[APIRouter, ...] = (
     memory.router,
     accounts.router,
     audit.router,
+    recipes.router,
 )
 
 

@@ -30,10 +30,12 @@ app = typer.Typer(
 actions_app = typer.Typer(help="Proposals, and what became of them.", no_args_is_help=True)
 memory_app = typer.Typer(help="Documents that answers rest on.", no_args_is_help=True)
 accounts_app = typer.Typer(help="Accounts that Herald posts as.", no_args_is_help=True)
+recipes_app = typer.Typer(help="How forms were filled in before.", no_args_is_help=True)
 conversations_app = typer.Typer(help="Earlier conversations.", no_args_is_help=True)
 app.add_typer(actions_app, name="actions")
 app.add_typer(memory_app, name="memory")
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(recipes_app, name="recipes")
 app.add_typer(conversations_app, name="conversations")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(vault_commands.app, name="vault")
@@ -258,6 +260,32 @@ def remove_account(account_id: str) -> None:
     """Disconnect an account and destroy its stored password."""
     with reported(), connect() as client:
         client.delete_account(account_id)
+        err.print(plain("Removed.", "dim"))
+
+
+# -- recipes --------------------------------------------------------------------------------------------------------
+
+
+@recipes_app.command("list")
+def list_recipes(as_json: JsonOption = False) -> None:
+    """List recipes by page, the newest version first; the active one is followed by the next run."""
+    with reported(), connect() as client:
+        found = client.recipes()
+        if as_json:
+            out.print_json(json.dumps(found))
+            return
+        rows = (
+            (r["id"], r["state"], f"v{r['version']}", f"{r['uses']}×", r["origin"] + r["path"], ", ".join(r["fields"]))
+            for r in found
+        )
+        out.print(render.table(("id", "state", "version", "used", "page", "values"), rows))
+
+
+@recipes_app.command("remove")
+def remove_recipe(recipe_id: str) -> None:
+    """Forget a recipe; the next run looks at the page anew."""
+    with reported(), connect() as client:
+        client.delete_recipe(recipe_id)
         err.print(plain("Removed.", "dim"))
 
 

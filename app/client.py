@@ -194,6 +194,22 @@ class AccountInfo(TypedDict):
     created_at: str
 
 
+class RecipeInfo(TypedDict):
+    """One version of the way through a form: which field each value went into. No value is in it."""
+
+    id: str
+    origin: str
+    path: str
+    fields: dict[str, str]
+    button: str
+    version: int
+    state: str
+    uses: int
+    action_id: str
+    created_at: str
+    used_at: str | None
+
+
 class AuditEntry(TypedDict):
     """One line of the append-only record."""
 
@@ -478,6 +494,14 @@ class HeraldClient:
     def delete_account(self, account_id: str) -> None:
         """Disconnect an account and destroy its stored password."""
         self._send("DELETE", f"/accounts/{_segment(account_id)}")
+
+    def recipes(self) -> list[RecipeInfo]:
+        """How forms were filled in before, by page."""
+        return cast(list[RecipeInfo], self._json("GET", "/recipes")["recipes"])
+
+    def delete_recipe(self, recipe_id: str) -> None:
+        """Forget a recipe; the next run looks at the page anew."""
+        self._send("DELETE", f"/recipes/{_segment(recipe_id)}")
 
     def audit(self, action_id: str = "", limit: int = 50) -> list[AuditEntry]:
         """The record of proposals, decisions, runs and results, newest first."""

@@ -29,6 +29,7 @@ from app.llm import LlmClient
 from app.memory.embedder import Embedder
 from app.memory.service import MAX_DOCUMENTS_AT_ONCE, MemoryService
 from app.projects.service import ProjectService
+from app.recipes.service import RecipeService
 from app.settings import Settings
 from automation.queue import enqueue, open_queue
 
@@ -53,6 +54,7 @@ class Services:
     execution: ExecutionService
     holds: HoldService
     memory: MemoryService
+    recipes: RecipeService
     chat: ChatService
     outcomes: OutcomeReporter
     _build: Callable[[Database], Services]
@@ -117,6 +119,7 @@ def build_services(
             execution=execution,
             holds=holds,
             memory=memory,
+            recipes=RecipeService(database, audit),
             chat=ChatService(database, conversations, actions, accounts, memory, llm),
             outcomes=OutcomeReporter(database, conversations, actions, execution, llm),
             _build=over,

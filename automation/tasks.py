@@ -191,6 +191,14 @@ class ActionRunner:
             except AppError as error:  # the next run logs in again
                 log.warning("session_not_kept", error=error.message)
 
+        kind = ACTION_TYPES[claim.type].recipe_kind(claim.params)
+
+        def save_recipe(recipe: dict[str, Any]) -> None:
+            try:
+                services.recipes.keep(recipe, action_id=claim.action_id)
+            except AppError as error:  # the next run looks at the page anew
+                log.warning("recipe_not_kept", error=error.message)
+
         return ActionContext(
             action_id=claim.action_id,
             intent_id=claim.intent_id,
@@ -203,6 +211,8 @@ class ActionRunner:
             credential=services.accounts.credential(account) if account else None,
             load_session=(lambda: services.accounts.load_session(account)) if account else (lambda: None),
             save_session=save_session if account else (lambda _state: None),
+            recipe=services.recipes.active(kind) if kind else None,
+            save_recipe=save_recipe,
         )
 
     def _progress(self, claim: Claim, text: str) -> None:
@@ -230,7 +240,9 @@ class ActionRunner:
         log.info("action_succeeded", summary=result.summary)
 
     def _store_failure(self, claim: Claim, error: ActionError) -> None:
-        self._services.execution.finish_failure(claim, error)
+        self._services.execution.finish_failure(
+            claim, error, self._services.within(claim.project_id).actions.propose_in
+        )
         log.info("action_failed", code=error.code, error=error.message)
 
     def _release(self, claim: Claim, hold: Hold | None = None) -> None:

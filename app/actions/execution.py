@@ -6,6 +6,7 @@ The worker calls these; nothing here decides what may run. What becomes of the a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -225,12 +226,13 @@ class ExecutionService(WorkerRegister):
         if row is None:
             raise _claim_lost(claim)
 
-    def finish_failure(self, claim: Claim, error: ActionError) -> None:
+    def finish_failure(self, claim: Claim, error: ActionError, propose: Callable[..., Action] | None = None) -> None:
         """Store why the action did not succeed, as what that means for it.
 
         Before the irreversible step: another try later where that is safe and may help, else ``failed``. After it:
         ``failed`` when the other side said no; a keyed platform is asked again with the same key; else
-        ``unconfirmed``. Raises: ClaimLost (the late outcome is kept in the audit log).
+        ``unconfirmed``. What the error proposes instead becomes a proposal of its own in the same transaction, made by
+        ``propose`` (``ActionService.propose_in``). Raises: ClaimLost (the late outcome is kept in the audit log).
         """
         told = {"code": error.code, "message": error.message, "hint": error.hint}
         with self._database.write() as session:
@@ -241,9 +243,19 @@ class ExecutionService(WorkerRegister):
                 if has_begun and not error.is_refused:
                     self._settling.orphan(session, row, "", sending_lost(error), error.evidence, error.retry_after_s)
                 elif has_begun or not self._retry_later(row, error):
+                    if error.proposal is not None and propose is not None and not has_begun:
+                        told["proposal_id"] = self._propose_instead(session, row, error.proposal, propose)
                     self._settling.fail(session, row, claim.worker_id, told, error.evidence)
         if row is None:
             raise _claim_lost(claim)
+
+    def _propose_instead(
+        self, session: Session, row: ActionRow, params: dict[str, Any], propose: Callable[..., Action]
+    ) -> str:
+        fresh = propose(session, row.type, params, actor="herald", conversation_id=row.conversation_id)
+        detail = {"instead_of": row.id, "proposed_by": row.proposed_by}
+        self._audit.record(session, "action.proposed_instead", actor="herald", action_id=fresh.id, detail=detail)
+        return fresh.id
 
     def finish_look(self, claim: Claim, found: Reconciled) -> None:
         """Store what a look at the platform found out. Raises: ClaimLost."""

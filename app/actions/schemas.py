@@ -22,12 +22,17 @@ class PreviewLineOut(BaseModel):
 
 
 class ErrorOut(BaseModel):
-    """Why an action failed and what to do next; ``looked`` is what looks at the platform found, if there were any."""
+    """Why an action failed and what to do next.
+
+    ``looked`` is what looks at the platform found, if there were any; ``proposal_id`` is the action that was proposed
+    instead, such as when a form had changed.
+    """
 
     code: str
     message: str
     hint: str
     looked: str = ""
+    proposal_id: str = ""
 
 
 class EvidenceOut(BaseModel):

@@ -58,8 +58,16 @@ class OutcomeReporter:
                 return
             try:
                 # Success and failure alike may quote the page that the action ran on.
+                # What was proposed instead stands below it as a card of its own.
+                instead = (action.error or {}).get("proposal_id")
                 self._conversations.append_in(
-                    session, action.conversation_id, "assistant", text, sources=sources, is_tainted=True
+                    session,
+                    action.conversation_id,
+                    "assistant",
+                    text,
+                    sources=sources,
+                    is_tainted=True,
+                    action_id=instead,
                 )
             except NotFound:  # deleted meanwhile: there is nobody to tell
                 log.info("outcome_unheard", action_id=action_id)

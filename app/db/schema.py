@@ -9,7 +9,8 @@ import app.auth.tables
 import app.conversations.tables
 import app.media.tables
 import app.memory.tables
-import app.projects.tables  # noqa: F401 - imported for the metadata
+import app.projects.tables
+import app.recipes.tables  # noqa: F401 - imported for the metadata
 from app.db.engine import Table
 
 metadata = Table.metadata

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from automation.errors import ActionError
 from automation.host_rules import HostRules
+from automation.recipes import Kind
 from automation.redaction import Secrets
 
 if TYPE_CHECKING:
@@ -240,6 +241,10 @@ class ActionType(ABC, Generic[P]):
         ``did_not_happen`` only when it cannot happen later either. Raises: ActionError when it could not look.
         """
         return Reconciled(ReconciledOutcome.UNKNOWN, note="This kind of action leaves nothing that could be looked up.")
+
+    def recipe_kind(self, params: P) -> Kind | None:
+        """Which runs share a recipe with these params; None when the type keeps none."""
+        return None
 
     @abstractmethod
     def execute(self, params: P, context: ActionContext) -> ActionResult:

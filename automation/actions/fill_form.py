@@ -86,6 +86,10 @@ class FillForm(ActionType[FillFormParams]):
             lines.append(PreviewLine("Changed since the form was last sent", "\n".join(params.mapping.changes)))
         return tuple(lines)
 
+    def recipe_kind(self, params: FillFormParams) -> Kind | None:
+        """The page and the names of the values."""
+        return kind_of(normalise_url(params.url), params.fields)
+
     def execute(self, params: FillFormParams, context: ActionContext) -> ActionResult:
         """Fill in and submit. Raises: ActionError."""
         from automation.browser import open_browser  # late: the web process never loads Playwright

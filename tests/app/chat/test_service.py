@@ -20,7 +20,7 @@ from app.llm import ConstraintFailed, InferenceBusy, InferenceUnavailable
 from app.memory.service import MemoryService
 from app.services import Services, build_services
 from app.settings import Settings
-from automation.actions.base import ActionResult
+from automation.actions.base import ActionError, ActionResult
 from tests.app.chat.fake_inference import FakeInference
 
 POST = {
@@ -323,7 +323,8 @@ def test_a_failed_action_says_so_in_its_conversation(services: Services, inferen
     services.actions.approve(answer.action.id, answer.action.digest, actor="owner")
     claim = services.execution.claim(answer.action.id, "worker-1")
     assert claim is not None
-    services.execution.finish_failure(claim, "login_expired", "X asks to log in again.", "Connect the account anew.")
+    error = ActionError("X asks to log in again.", code="login_expired", hint="Connect the account anew.")
+    services.execution.finish_failure(claim, error)
     services.outcomes.report_outcome(answer.action.id)
     last = services.conversations.messages(answer.conversation_id)[-1]
     assert last.content == "X asks to log in again. Connect the account anew."

@@ -23,6 +23,7 @@ REFUSES_UPDATE = """CREATE TRIGGER audit_refuses_update BEFORE UPDATE ON audit
 def upgrade() -> None:
     """Apply."""
     _chain_audit()
+    _make_recipes()
 
 
 def _chain_audit() -> None:
@@ -39,6 +40,37 @@ def _chain_audit() -> None:
             {"previous": stored["previous_hash"], "hash": last, "id": row["id"]},
         )
     op.execute(REFUSES_UPDATE)
+
+
+def _make_recipes() -> None:
+    op.create_table(
+        "recipes",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("origin", sa.String(length=500), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("names", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("recipe", sa.JSON(), nullable=False),
+        sa.Column("action_id", sa.String(length=40), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("used_at", sa.DateTime(), nullable=True),
+        sa.Column("uses", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_recipes_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recipes")),
+        sa.UniqueConstraint(
+            "project_id",
+            "origin",
+            "path",
+            "names",
+            "version",
+            name=op.f("uq_recipes_project_id_origin_path_names_version"),
+        ),
+    )
+    op.create_index(op.f("ix_recipes_project_id"), "recipes", ["project_id"])
 
 
 def _row_hash(stored: dict[str, Any]) -> str:

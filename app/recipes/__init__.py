@@ -1,0 +1,1 @@
+"""Recipes: how forms were filled in before, kept for the next run."""
