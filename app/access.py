@@ -40,6 +40,15 @@ PERMISSIONS: dict[str, Permission] = {
     "GET /action-stop": SIGNED_IN,
     "POST /action-stop": BOX,
     "DELETE /action-stop": BOX,
+    "GET /action-limits": READ,
+    "POST /action-limits": MANAGE,
+    "DELETE /action-limits/{limit_id}": MANAGE,
+    "GET /action-sites": SIGNED_IN,
+    "GET /approval-policies": READ,
+    "POST /approval-policies": MANAGE,
+    "DELETE /approval-policies/{policy_id}": MANAGE,
+    "POST /media": WRITE,
+    "GET /media/{sha256}": READ,
     "GET /actions/{action_id}/evidence/{filename}": READ,
     "GET /conversations": READ,
     "GET /conversations/{conversation_id}": READ,
@@ -66,6 +75,8 @@ TABLES_OF_IDS = {
     "document_id": "documents",
     "account_id": "accounts",
     "recipe_id": "recipes",
+    "limit_id": "action_limits",
+    "policy_id": "approval_policies",
 }
 """Which table a path's id (or a body's ``conversation_id``) is looked up in, to find its project."""
 

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Depends, FastAPI
 from app import health
 from app.access import authorise
 from app.accounts import routes as accounts
+from app.actions import control_routes as action_controls
 from app.actions import routes as actions
 from app.audit import routes as audit
 from app.auth import routes as auth
 from app.chat import routes as chat
 from app.conversations import routes as conversations
+from app.media import routes as media
 from app.memory import routes as memory
 from app.recipes import routes as recipes
 
@@ -20,7 +22,9 @@ DOMAINS: tuple[APIRouter, ...] = (
     health.router,
     chat.router,
     actions.router,
+    action_controls.router,
     conversations.router,
+    media.router,
     memory.router,
     accounts.router,
     audit.router,

@@ -80,6 +80,7 @@ class Action(TypedDict):
     error: Problem | None
     evidence: list[EvidenceItem]
     conversation_id: str | None
+    project_id: str
     created_at: str
     decided_at: str | None
     finished_at: str | None

@@ -55,6 +55,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         BodyLimit,
         max_bytes=settings.max_body_bytes,
         max_upload_bytes=settings.max_upload_bytes + MULTIPART_OVERHEAD_BYTES,
+        max_media_bytes=settings.max_media_bytes + MULTIPART_OVERHEAD_BYTES,
+        media_path=f"{PREFIX}/media",
     )
     app.add_middleware(Guard, auth=services.auth, settings=settings)
     app.add_middleware(RequestContext)

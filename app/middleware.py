@@ -104,12 +104,17 @@ class BodyLimit:
     Args:
         max_bytes: limit of ordinary requests.
         max_upload_bytes: limit of multipart requests, which carry documents.
+        max_media_bytes: limit of multipart requests to ``media_path``, which carry pictures and films.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, max_upload_bytes: int, max_media_bytes: int = 0, media_path: str = ""
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._max_upload_bytes = max_upload_bytes
+        self._max_media_bytes = max_media_bytes
+        self._media_path = media_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -118,11 +123,14 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        is_media = is_upload and scope["path"] == self._media_path
         limit = self._max_upload_bytes if is_upload else self._max_bytes
+        limit = self._max_media_bytes if is_media else limit
+        setting = "HERALD_MAX_MEDIA_MB" if is_media else "HERALD_MAX_UPLOAD_MB" if is_upload else "HERALD_MAX_BODY_MB"
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await _drain(receive, limit)
-            response = JSONResponse({"error": _too_large(int(declared), limit, is_upload)}, status_code=413)
+            response = JSONResponse({"error": _too_large(int(declared), limit, setting)}, status_code=413)
             await response(scope, receive, send)
             return
         received = 0
@@ -134,7 +142,7 @@ class BodyLimit:
             if received > limit:
                 if message.get("more_body"):
                     await _drain(receive, limit)
-                detail: Any = _too_large(received, limit, is_upload)
+                detail: Any = _too_large(received, limit, setting)
                 raise HTTPException(413, detail=detail)
             return message
 
@@ -152,8 +160,7 @@ async def _drain(receive: Receive, limit: int) -> None:
                 return
 
 
-def _too_large(actual: int, limit: int, is_upload: bool) -> dict[str, str]:
-    setting = "HERALD_MAX_UPLOAD_MB" if is_upload else "HERALD_MAX_BODY_MB"
+def _too_large(actual: int, limit: int, setting: str) -> dict[str, str]:
     return {
         "code": "too_large",
         "message": f"The body has {actual / 1048576:,.1f} MiB or more; at most {limit / 1048576:,.1f} MiB are allowed.",

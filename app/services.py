@@ -14,8 +14,10 @@ from starlette.requests import HTTPConnection
 from app.accounts.service import AccountService
 from app.accounts.vault import Vault
 from app.actions.approvals import ApprovalDesk
+from app.actions.decisions import DecisionService
 from app.actions.execution import ExecutionService
 from app.actions.holds import HoldService
+from app.actions.policies import PolicyService
 from app.actions.service import ActionService
 from app.audit.service import AuditService
 from app.auth.records import Actor
@@ -26,6 +28,7 @@ from app.conversations.service import ConversationService
 from app.db.engine import Database
 from app.db.migrate import migrate
 from app.llm import LlmClient
+from app.media.service import MediaService
 from app.memory.embedder import Embedder
 from app.memory.service import MAX_DOCUMENTS_AT_ONCE, MemoryService
 from app.projects.service import ProjectService
@@ -50,7 +53,9 @@ class Services:
     projects: ProjectService
     accounts: AccountService
     conversations: ConversationService
-    actions: ActionService
+    actions: DecisionService
+    policies: PolicyService
+    media: MediaService
     execution: ExecutionService
     holds: HoldService
     memory: MemoryService
@@ -96,14 +101,20 @@ def build_services(
     projects = ProjectService(database)
     wake = wake or _queue_wake(settings)
     desk = ApprovalDesk(settings.home)
-    holds = HoldService(database, box_audit)
+    expires_after = timedelta(hours=settings.proposal_expires_h)
 
     def over(database: Database) -> Services:
         """One set of services. It is made once for the box and once a project: what all share is made above."""
         audit = AuditService(database, settings.audit_anchor)
         accounts = AccountService(database, audit, vault)
         conversations = ConversationService(database)
-        actions = ActionService(database, audit, accounts, desk, wake, timedelta(hours=settings.proposal_expires_h))
+        policies = PolicyService(database, audit)
+        media = MediaService(database, audit, settings.media_dir, settings.max_media_bytes)
+        proposing = (database, audit, accounts, desk, policies, media, expires_after, conversations.is_tainted_in)
+        actions = DecisionService(*proposing, wake=wake)
+        accounts.on_change.append(actions.rebind)
+        proposals = ActionService(*proposing)  # all that the chat, and so a model, can reach
+        holds = HoldService(database, audit)
         execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
         memory = MemoryService(database, audit, embedder or llm, settings, slots)
         return Services(
@@ -118,10 +129,12 @@ def build_services(
             actions=actions,
             execution=execution,
             holds=holds,
+            policies=policies,
+            media=media,
             memory=memory,
             recipes=RecipeService(database, audit),
-            chat=ChatService(database, conversations, actions, accounts, memory, llm),
-            outcomes=OutcomeReporter(database, conversations, actions, execution, llm),
+            chat=ChatService(database, conversations, proposals, accounts, memory, llm),
+            outcomes=OutcomeReporter(database, conversations, proposals, execution, llm),
             _build=over,
         )
 

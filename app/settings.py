@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     audit_anchor: Path | None = Field(
         None, description="Second file, on another disk or host, that the audit chain's head is written to."
     )
+    max_media_mb: Annotated[int, Field(ge=1, le=4_000)] = Field(
+        100, description="Largest picture or film that actions publish, in MiB."
+    )
     lease_s: Annotated[float, Field(ge=0.5, le=600)] = Field(
         20.0, description="Seconds after which the action of a worker that fell silent is looked after by another."
     )
@@ -145,6 +148,16 @@ class Settings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """Largest document in bytes."""
         return self.max_upload_mb * 1024 * 1024
+
+    @property
+    def max_media_bytes(self) -> int:
+        """Largest picture or film in bytes."""
+        return self.max_media_mb * 1024 * 1024
+
+    @property
+    def media_dir(self) -> Path:
+        """Folder of what actions publish."""
+        return self.home / "media"
 
     @property
     def max_body_bytes(self) -> int:

@@ -17,7 +17,7 @@ from app.actions.records import Claim, Hold
 from app.errors import AppError
 from app.services import Services
 from automation import execution
-from automation.actions.base import ActionContext, ActionError, ActionResult, ReconciledOutcome
+from automation.actions.base import ActionContext, ActionError, ActionResult, ReconciledOutcome, media_of
 from automation.actions.registry import ACTION_TYPES
 from automation.browser import kill_browser_of
 from automation.config import AutomationSettings
@@ -84,6 +84,8 @@ class ActionRunner:
     def tick(self) -> None:
         """What comes with time, every second: holds that are over, looks that are due, workers that died."""
         self._services.execution.recover()
+        for project_id in self._services.policies.projects_with_auto():
+            self._services.within(project_id).actions.approve_by_policies()
         if self.huey is None or self.huey.pending_count() > 0:
             return
         for action_id in self._services.execution.due():
@@ -166,6 +168,7 @@ class ActionRunner:
     def _context(self, claim: Claim, media_dir: Path, holds: list[Hold]) -> ActionContext:
         """What one execution may touch; what keeps it from going on is left in ``holds``."""
         services, account = self._services.within(claim.project_id), claim.account
+        media = {ref.sha256: services.media.place(ref, media_dir) for ref in media_of(claim.params)}
 
         def before_irreversible() -> None:
             if self._stopping.is_set():
@@ -201,6 +204,7 @@ class ActionRunner:
 
         return ActionContext(
             action_id=claim.action_id,
+            media_path=lambda ref: media[ref.sha256],
             intent_id=claim.intent_id,
             evidence_dir=services.execution.new_evidence_dir(claim),
             allow_private_addresses=services.settings.allow_private_addresses,

@@ -22,10 +22,11 @@ from app.actions.tables import ActionRow, ApprovalRow
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """Who decides: a person, or with ``policy_id`` the policy that a person made."""
+    """Who decides: a person with their roles, or with ``policy_id`` the policy that a person made."""
 
     id: str
     name: str
+    roles: frozenset[str] = frozenset()
     policy_id: str | None = None
 
 
@@ -120,4 +121,5 @@ def current_digest(row: ActionRow) -> str:
         target=row.target,
         not_before=row.not_before,
         intent_id=row.intent_id,
+        project_id=row.project_id,
     )

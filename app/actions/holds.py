@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.actions import proposals, repository
 from app.actions.limits import LONGEST_WINDOW, Limit, QuietHours, Rate, Rule
-from app.actions.records import Hold
+from app.actions.records import Hold, Stop
 from app.actions.repository import UseWindow
 from app.actions.rules import account_label
 from app.actions.tables import ActionRow, LimitRow, SiteRow, StopRow, UseRow
@@ -46,7 +46,7 @@ class HoldService:
             or _not_yet(row)
             or _between_tries(row)
             or self._site_hold(session, row)
-            or self._limit_hold(session, row.target, account)
+            or self._limit_hold(session, row, account)
         )
 
     # -- the stop
@@ -56,13 +56,13 @@ class HoldService:
         stop = repository.stop(session)
         return Hold(f"All actions are stopped by {stop.stopped_by}{_because(stop.reason)}.") if stop else None
 
-    def stop(self, *, actor: str, reason: str = "") -> StopRow:
+    def stop(self, *, actor: str, reason: str = "") -> Stop:
         """Hold everything before its next irreversible step, from the next commit on."""
         row = StopRow(id=1, reason=reason, stopped_by=actor[:100], stopped_at=clock.now())
         with self._database.write() as session:
             repository.save_stop(session, row)
             self._audit.record(session, "actions.stopped", actor=actor, detail={"reason": reason})
-        return row
+        return Stop(row.reason, row.stopped_by, row.stopped_at)
 
     def resume(self, *, actor: str) -> None:
         """Lift the stop; the worker's next look, a second later, takes up what waited."""
@@ -71,10 +71,11 @@ class HoldService:
                 repository.remove_stop(session)
                 self._audit.record(session, "actions.resumed", actor=actor)
 
-    def current_stop(self) -> StopRow | None:
+    def current_stop(self) -> Stop | None:
         """The stop, if everything is stopped."""
         with self._database.read() as session:
-            return repository.stop(session)
+            row = repository.stop(session)
+            return Stop(row.reason, row.stopped_by, row.stopped_at) if row else None
 
     # -- limits
 
@@ -107,15 +108,15 @@ class HoldService:
                 raise NotFound(f"There is no limit {limit_id[:60]}.", hint="GET /api/v1/action-limits lists them.")
             self._audit.record(session, "limit.removed", actor=actor, detail={"limit_id": limit_id})
 
-    def _limit_hold(self, session: Session, target: str, account: str) -> Hold | None:
+    def _limit_hold(self, session: Session, row: ActionRow, account: str) -> Hold | None:
         holds = []
         for limit in map(_limit, repository.limits(session)):
-            if limit.concerns(target, account):
+            if limit.concerns(row.project_id, row.target, account):
                 rule = limit.rule
                 if isinstance(rule, QuietHours):
                     ends_at = rule.ends_after(clock.now())
                     holds += [Hold(f"Quiet hours: {rule.words()}.", ends_at)] if ends_at else []
-                elif hold := _rate_hold(session, limit, rule, target, account):
+                elif hold := _rate_hold(session, limit, rule, row.target, account):
                     holds.append(hold)
         return max(holds, key=lambda hold: hold.until or clock.now(), default=None)
 
@@ -231,4 +232,6 @@ def _because(reason: str) -> str:
 
 
 def _limit(row: LimitRow) -> Limit:
-    return Limit(row.id, row.target, row.account, _RULE.validate_python(row.rule), row.created_by, row.created_at)
+    return Limit(
+        row.id, row.project_id, row.target, row.account, _RULE.validate_python(row.rule), row.created_by, row.created_at
+    )

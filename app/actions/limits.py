@@ -78,15 +78,16 @@ class Limit:
     """A rule and what it concerns: a site (``host``), an account (``x:acme``), ``*`` for every one."""
 
     id: str
+    project_id: str
     target: str
     account: str
     rule: Rate | QuietHours
     created_by: str
     created_at: datetime
 
-    def concerns(self, target: str, account: str) -> bool:
-        """Whether an action on ``target`` as ``account`` is under this limit."""
-        return self.target in {"*", target} and self.account in {"*", account}
+    def concerns(self, project_id: str, target: str, account: str) -> bool:
+        """Whether an action of the project on ``target`` as ``account`` is under this limit."""
+        return project_id == self.project_id and self.target in {"*", target} and self.account in {"*", account}
 
 
 def span_words(seconds: int) -> str:

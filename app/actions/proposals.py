@@ -129,6 +129,7 @@ def action_of(
         error=row.error,
         evidence=tuple(row.evidence),
         conversation_id=row.conversation_id,
+        project_id=row.project_id,
         created_at=row.created_at,
         decided_at=row.decided_at,
         finished_at=row.finished_at,

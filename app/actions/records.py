@@ -43,6 +43,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Everything is stopped: by whom, when and why."""
+
+    reason: str
+    stopped_by: str
+    stopped_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """Who approved the present digest, and when."""
 
@@ -75,6 +84,7 @@ class Action:
     error: dict[str, str] | None
     evidence: tuple[dict[str, str], ...]
     conversation_id: str | None
+    project_id: str
     created_at: datetime
     decided_at: datetime | None
     finished_at: datetime | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
+from app.actions.approvals import Approver
 from app.actions.records import Status
 from app.actions.schemas import (
     ActionOut,
@@ -20,12 +21,10 @@ from app.actions.schemas import (
     ProposalIn,
     RejectionIn,
     SettleIn,
-    StopIn,
-    StopOut,
 )
 from app.actions.service import KEEP
 from app.errors import NotFound
-from app.services import ActorDep, ServicesDep
+from app.services import ActorDep, CallerDep, ServicesDep
 from automation.actions.registry import ACTION_TYPES
 
 router = APIRouter(tags=["actions"])
@@ -87,9 +86,12 @@ def edit_action(action_id: str, body: EditIn, services: ServicesDep, actor: Acto
 
 
 @router.post("/actions/{action_id}/approve")
-def approve_action(action_id: str, body: ApprovalIn, services: ServicesDep, actor: ActorDep) -> ActionOut:
-    """Approve exactly what the digest covers; the worker runs it."""
-    return ActionOut.of(services.actions.approve(action_id, body.digest, actor=actor))
+def approve_action(
+    action_id: str, body: ApprovalIn, services: ServicesDep, caller: CallerDep, request: Request
+) -> ActionOut:
+    """Approve exactly what the digest covers; the worker runs it, once as many people did as it needs."""
+    approver = Approver(caller.user_id, str(caller), frozenset({request.state.project.role.value}))
+    return ActionOut.of(services.actions.approve(action_id, body.digest, actor=approver))
 
 
 @router.post("/actions/{action_id}/reject")
@@ -110,29 +112,6 @@ def settle_action(action_id: str, body: SettleIn, services: ServicesDep, actor: 
     has_happened = body.outcome == "succeeded"
     settled = services.actions.settle(action_id, has_happened=has_happened, actor=actor, url=body.url, note=body.note)
     return ActionOut.of(settled)
-
-
-@router.get("/action-stop")
-def get_stop(services: ServicesDep) -> StopOut:
-    """Whether all actions are stopped."""
-    stop = services.holds.current_stop()
-    if stop is None:
-        return StopOut(is_stopped=False)
-    return StopOut(is_stopped=True, reason=stop.reason, stopped_by=stop.stopped_by, stopped_at=stop.stopped_at)
-
-
-@router.post("/action-stop")
-def stop_actions(services: ServicesDep, actor: ActorDep, body: StopIn | None = None) -> StopOut:
-    """Hold every action before its next irreversible step."""
-    stop = services.holds.stop(actor=actor, reason=body.reason if body else "")
-    return StopOut(is_stopped=True, reason=stop.reason, stopped_by=stop.stopped_by, stopped_at=stop.stopped_at)
-
-
-@router.delete("/action-stop")
-def resume_actions(services: ServicesDep, actor: ActorDep) -> StopOut:
-    """Lift the stop; the worker takes up what waited."""
-    services.holds.resume(actor=actor)
-    return StopOut(is_stopped=False)
 
 
 @router.get("/actions/{action_id}/evidence/{filename}", response_class=FileResponse)

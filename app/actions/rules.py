@@ -43,6 +43,7 @@ def digest_of(
     target: str = "",
     not_before: datetime | None = None,
     intent_id: str = "",
+    project_id: str = "",
 ) -> str:
     """SHA-256 (hex) of everything that an approval binds.
 
@@ -57,6 +58,7 @@ def digest_of(
         "not_before": clock.to_iso(not_before) if not_before else None,
         "expires_at": clock.to_iso(expires_at),
         "intent_id": intent_id,
+        "project_id": project_id,
     }
     return hashlib.sha256(canonical_json(bound).encode("utf-8")).hexdigest()
 

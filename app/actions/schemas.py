@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.actions.records import Action
+from app.actions.records import Action, Stop
 from app.projects.records import ProjectId
 
 
@@ -81,6 +81,7 @@ class ActionOut(BaseModel):
     error: ErrorOut | None
     evidence: list[EvidenceOut]
     conversation_id: str | None
+    project_id: str
     created_at: datetime
     decided_at: datetime | None
     finished_at: datetime | None
@@ -113,6 +114,7 @@ class ActionOut(BaseModel):
             error=ErrorOut(**action.error) if action.error else None,
             evidence=[_evidence(action.id, item) for item in action.evidence],
             conversation_id=action.conversation_id,
+            project_id=action.project_id,
             created_at=action.created_at,
             decided_at=action.decided_at,
             finished_at=action.finished_at,
@@ -223,6 +225,11 @@ class StopOut(BaseModel):
     reason: str = ""
     stopped_by: str = ""
     stopped_at: datetime | None = None
+
+    @classmethod
+    def of(cls, stop: Stop) -> StopOut:
+        """The wire form of the stop."""
+        return cls(is_stopped=True, reason=stop.reason, stopped_by=stop.stopped_by, stopped_at=stop.stopped_at)
 
 
 class ActionTypeOut(BaseModel):

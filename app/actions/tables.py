@@ -79,7 +79,7 @@ class ApprovalRow(Table):
     signature: Mapped[str] = mapped_column(String(64))
 
 
-class PolicyRow(Table):
+class PolicyRow(ProjectScoped, Table):
     """Who may approve what, when two people are needed, and what needs nobody."""
 
     __tablename__ = "approval_policies"
@@ -97,7 +97,7 @@ class PolicyRow(Table):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class LimitRow(Table):
+class LimitRow(ProjectScoped, Table):
     """One limit as data: how often, or at which hours not, an account or a site may be used."""
 
     __tablename__ = "action_limits"

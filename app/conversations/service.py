@@ -118,6 +118,10 @@ class ConversationService:
             _found(session, conversation_id)
             return [_message(row) for row in repository.messages(session, conversation_id, newest_only)]
 
+    def is_tainted_in(self, session: Session, conversation_id: str) -> bool:
+        """Whether text from outside has a part in the conversation, within the caller's transaction."""
+        return any(row.is_tainted for row in repository.messages(session, conversation_id))
+
     def question_before_action(self, action_id: str) -> StoredMessage | None:
         """The user's message that led to the action, or None when its conversation is gone."""
         with self._database.read() as session:

@@ -229,6 +229,10 @@ class ActionType(ABC, Generic[P]):
         address = account.base_url if account is not None else str(getattr(params, "url", ""))
         return urlsplit(address if "://" in address else f"//{address}").netloc.rpartition("@")[2].casefold()
 
+    def amount_minor(self, params: P) -> int | None:
+        """What the action spends, in minor units of its currency; None when it spends nothing."""
+        return None
+
     def is_keyed(self, params: P) -> bool:
         """Whether the platform takes a key chosen by us (made from ``intent_id``), so that it acts once however often
         it is asked. Only then may a publish whose end nobody saw be repeated."""

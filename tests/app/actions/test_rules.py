@@ -27,9 +27,9 @@ def test_the_digest_is_that_of_the_documented_json() -> None:
     documented = (
         '{"account":{"base_url":"https://x.com","handle":"acme","platform":"x"},'
         '"expires_at":"2026-11-21T09:00:00.000000Z","intent_id":"int_1","not_before":null,'
-        '"params":{"platform":"x","text":"Grüß Gott 👋"},"target":"x.com","type":"post_social"}'
+        '"params":{"platform":"x","text":"Grüß Gott 👋"},"project_id":"prj_1","target":"x.com","type":"post_social"}'
     )
-    digest = digest_of("post_social", PARAMS, ACCOUNT, AT, target="x.com", intent_id="int_1")
+    digest = digest_of("post_social", PARAMS, ACCOUNT, AT, target="x.com", intent_id="int_1", project_id="prj_1")
     assert digest == hashlib.sha256(documented.encode()).hexdigest()
 
 
@@ -47,8 +47,9 @@ def test_every_part_changes_the_digest() -> None:
         digest_of("post_social", PARAMS, ACCOUNT, AT, target="x.example"),
         digest_of("post_social", PARAMS, ACCOUNT, AT, not_before=AT),
         digest_of("post_social", PARAMS, ACCOUNT, AT, intent_id="int_1"),
+        digest_of("post_social", PARAMS, ACCOUNT, AT, project_id="prj_1"),
     }
-    assert len(digests) == 11
+    assert len(digests) == 12
 
 
 def test_a_worker_is_dead_after_missing_several_beats() -> None:

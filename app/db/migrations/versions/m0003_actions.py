@@ -21,6 +21,11 @@ OLD_ROWS = (
 )
 
 
+def _project(table: str) -> sa.ForeignKeyConstraint:
+    name = f"fk_{table}_project_id_projects"
+    return sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=name, ondelete="CASCADE")
+
+
 def upgrade() -> None:
     """Apply."""
     op.create_table(
@@ -32,6 +37,10 @@ def upgrade() -> None:
         sa.Column("rule", sa.JSON(), nullable=False),
         sa.Column("created_by", sa.String(length=100), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_action_limits_project_id_projects"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_action_limits")),
     )
     op.create_table(
@@ -79,17 +88,27 @@ def upgrade() -> None:
         sa.Column("is_auto", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.String(length=100), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_approval_policies_project_id_projects"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_policies")),
     )
     op.create_table(
         "media",
+        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("filename", sa.String(length=200), nullable=False),
         sa.Column("media_type", sa.String(length=40), nullable=False),
         sa.Column("size_bytes", sa.Integer(), nullable=False),
         sa.Column("created_by", sa.String(length=100), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_media")),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_media_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
+        sa.UniqueConstraint("project_id", "sha256", name=op.f("uq_media_project_id_sha256")),
     )
     op.create_table(
         "approvals",
@@ -127,5 +146,7 @@ def upgrade() -> None:
     op.add_column("actions", sa.Column("held_reason", sa.String(length=500), server_default="", nullable=False))
     op.add_column("actions", sa.Column("held_until", sa.DateTime(), nullable=True))
     op.create_index(op.f("ix_actions_worker_id"), "actions", ["worker_id"], unique=False)
+    for table in ("action_limits", "approval_policies", "media"):
+        op.create_index(f"ix_{table}_project_id", table, ["project_id"])
     for statement in OLD_ROWS:
         op.execute(statement)
