@@ -62,7 +62,8 @@ def test_an_action_has_the_documented_shape(client: TestClient) -> None:
     assert set(action) == {
         "id", "type", "title", "params", "digest", "status", "risk", "preview", "progress", "result", "error",
         "evidence", "conversation_id", "project_id", "created_at", "decided_at", "finished_at", "expires_at",
-        "not_before", "target", "intent_id", "account", "proposed_by", "is_tainted", "is_running", "held", "approvals", "people_needed",
+        "not_before", "target", "intent_id", "account",
+        "proposed_by", "is_tainted", "is_running", "held", "approvals", "people_needed",
     }  # fmt: skip
     assert action["status"] == "awaiting_approval"
     assert action["risk"] == "read"
