@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from app.db.health import database_status
 from app.services import Services, ServicesDep
+from automation.hands.report import read_warnings
 
 router = APIRouter(tags=["health"])
 
@@ -23,10 +24,14 @@ class InferenceHealth(BaseModel):
 
 
 class WorkerHealth(BaseModel):
-    """The worker: ready, or not_running (no worker was seen for a while)."""
+    """The worker: ready, or not_running (no worker was seen for a while).
+
+    ``detail`` says what this system does not let be shut off while an action runs.
+    """
 
     status: str
     last_seen_at: datetime | None
+    detail: str
 
 
 class DatabaseHealth(BaseModel):
@@ -63,7 +68,11 @@ def health_of(services: Services) -> HealthOut:
         inference=InferenceHealth(
             status=inference_state, model=inference.get("model"), detail=str(inference.get("detail") or "")
         ),
-        worker=WorkerHealth(status=worker_state, last_seen_at=last_seen_at),
+        worker=WorkerHealth(
+            status=worker_state,
+            last_seen_at=last_seen_at,
+            detail=" ".join(read_warnings(services.settings.home)),
+        ),
     )
 
 

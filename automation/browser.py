@@ -48,9 +48,16 @@ _FLAGS = (
 )
 
 
-_told_once: set[str] = set()
+# What Chromium says on its way out when it can have neither user namespaces nor its setuid program.
+_NO_SANDBOX = ("No usable sandbox", "The SUID sandbox helper", "Failed to move to new namespace", "zygote_host_impl")
 # How to end the browser of each execution under way in this process, by action id.
 _killers: dict[str, Callable[[], None]] = {}
+
+
+class SandboxForbidden(ActionError):
+    """The system does not let Chromium build its sandbox, and the settings do not allow to go on without."""
+
+    code = "sandbox_forbidden"
 
 
 class BrowserMissing(ActionError):
@@ -139,15 +146,12 @@ def _playwright() -> Iterator[Playwright]:
 @contextlib.contextmanager
 def _launched(playwright: Playwright, egress: Egress) -> Iterator[Browser]:
     executable = find_chromium(playwright)
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if is_root and not _told_once:
-        _told_once.add("root")
-        log.warning("running as root: Chromium's sandbox is off; run the worker as an ordinary user to have it on")
+    has_sandbox = AutomationSettings().chromium_sandbox and not _is_root()
     try:
         browser = playwright.chromium.launch(
             executable_path=executable,
             headless=True,
-            chromium_sandbox=not is_root,
+            chromium_sandbox=has_sandbox,
             args=list(_FLAGS),
             proxy={"server": egress.url, "bypass": "<-loopback>"},
             timeout=60_000,
@@ -156,6 +160,13 @@ def _launched(playwright: Playwright, egress: Egress) -> Iterator[Browser]:
             handle_sighup=False,
         )
     except Error as error:
+        if has_sandbox and any(sign in error.message for sign in _NO_SANDBOX):
+            raise SandboxForbidden(
+                f"Chromium ({executable}) was not started: this system forbids it the sandbox that shields the machine "
+                "from the pages it opens.",
+                hint="Allow unprivileged user namespaces (docs/deployment.md says how), or set "
+                "HERALD_CHROMIUM_SANDBOX=false to go on without.",
+            ) from error
         raise BrowserMissing(
             f"Chromium ({executable}) does not start: {_launch_reason(error.message)}",
             hint="Run: playwright install --with-deps chromium, or set HERALD_CHROMIUM to a browser that works.",
@@ -199,6 +210,11 @@ def kill_browser_of(action_id: str) -> None:
     kill = _killers.get(action_id)
     if kill is not None:
         kill()
+
+
+def _is_root() -> bool:
+    """Chromium refuses its sandbox to root. The hands are never root; a test or a tool that opens a browser may be."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _browser_pid(browser: Browser) -> int:

@@ -24,6 +24,12 @@ class AutomationSettings(BaseSettings):
     max_page_mb: Annotated[float, Field(ge=0.1, le=10_000)] = Field(
         50.0, description="Megabytes that one action may receive from the web."
     )
+    hands_memory_mb: Annotated[float, Field(ge=256, le=1_000_000)] = Field(
+        2_500.0, description="Megabytes of memory that one action's processes, the browser's among them, may use."
+    )
+    chromium_sandbox: bool = Field(
+        True, description="Chromium's own sandbox; `false` goes on without it where the system forbids it."
+    )
     worker_threads: Annotated[int, Field(ge=1, le=16)] = Field(
         2, description="Actions that run at the same time, each in a browser of its own."
     )

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from automation.actions.base import (
     ActionContext,
@@ -34,8 +34,20 @@ class Interrupted(Exception):
     """The execution must end at once: the worker stops, or another worker holds the action. Raised by callbacks."""
 
 
+class Runnable(Protocol):
+    """An action type, or one whose ``execute`` runs elsewhere."""
+
+    title: str
+
+    def execute(self, params: Any, context: ActionContext) -> ActionResult:
+        """See ``ActionType.execute``."""
+
+    def reconcile(self, params: Any, context: ActionContext, began_at: datetime) -> Reconciled:
+        """See ``ActionType.reconcile``."""
+
+
 def run(
-    action: ActionType[Any],
+    action: ActionType[Any] | Runnable,
     params: Params,
     context: ActionContext,
     *,
@@ -48,7 +60,7 @@ def run(
     Raises: ActionError (never another exception of the executor's own); Interrupted.
     """
     deadline = time.monotonic() + context.timeout_s
-    context = _guarded(context)
+    context = guarded(context)
     begun = False
 
     def before_irreversible() -> None:
@@ -84,7 +96,7 @@ def run(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _guarded(context: ActionContext) -> ActionContext:
+def guarded(context: ActionContext) -> ActionContext:
     """The context, its secrets remembered as they come to light: nothing that leaves the run may show them."""
     secrets = context.secrets
 
@@ -120,12 +132,12 @@ def _without_secrets(result: ActionResult, context: ActionContext) -> ActionResu
     )
 
 
-def look(action: ActionType[Any], params: Params, context: ActionContext, began_at: datetime) -> Reconciled:
+def look(action: ActionType[Any] | Runnable, params: Params, context: ActionContext, began_at: datetime) -> Reconciled:
     """Look at the platform whether what began at ``began_at`` has happened; a failure to look is ``unknown``.
 
     Raises: Interrupted.
     """
-    context = _guarded(context)
+    context = guarded(context)
     try:
         found = action.reconcile(params, context, began_at)
         result = _without_secrets(found.result, context) if found.result else None
@@ -137,7 +149,7 @@ def look(action: ActionType[Any], params: Params, context: ActionContext, began_
         return Reconciled(ReconciledOutcome.UNKNOWN, note=f"It could not be looked up: {error.message}")
 
 
-def _presentable(caught: Exception, action: ActionType[Any], context: ActionContext) -> ActionError:
+def _presentable(caught: Exception, action: ActionType[Any] | Runnable, context: ActionContext) -> ActionError:
     """An error for the user's eyes: whatever it is, it says what failed, and never shows a password."""
     if isinstance(caught, ActionError):
         error = caught

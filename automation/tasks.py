@@ -19,9 +19,9 @@ from app.services import Services
 from automation import execution
 from automation.actions.base import ActionContext, ActionError, ActionResult, ReconciledOutcome, media_of
 from automation.actions.registry import ACTION_TYPES
-from automation.browser import kill_browser_of
 from automation.config import AutomationSettings
 from automation.execution import Interrupted
+from automation.hands.client import Hands
 from automation.queue import LOOK_UP_ACTION, REPORT_OUTCOME, enqueue
 
 log = structlog.get_logger(__name__)
@@ -33,10 +33,11 @@ _OUTCOME_RETRIES_S = (0.2, 1.0, 3.0)
 class ActionRunner:
     """Runs actions for one worker process. Thread-safe: each Huey thread runs one action at a time."""
 
-    def __init__(self, services: Services, worker_id: str, settings: AutomationSettings) -> None:
+    def __init__(self, services: Services, worker_id: str, settings: AutomationSettings, hands: Hands) -> None:
         self._services = services
         self._worker_id = worker_id
         self._settings = settings
+        self._hands = hands
         self._stopping = threading.Event()
         self._running: dict[str, bool] = {}  # action id → whether it has begun the irreversible step
         self._lock = threading.Lock()
@@ -100,7 +101,7 @@ class ActionRunner:
             running = dict(self._running)
         for action_id, is_irreversible in running.items():
             if not is_irreversible:
-                kill_browser_of(action_id)
+                self._hands.end(action_id)
         deadline = time.monotonic() + FINISH_GRACE_S
         while time.monotonic() < deadline:
             with self._lock:
@@ -108,7 +109,7 @@ class ActionRunner:
                     return
             time.sleep(0.05)
         for action_id in running:
-            kill_browser_of(action_id)
+            self._hands.end(action_id)
 
     def _while_running(self, claim: Claim, work: Callable[[Claim], None]) -> None:
         with self._lock:
@@ -142,7 +143,7 @@ class ActionRunner:
 
     def _result(self, claim: Claim, context: ActionContext) -> ActionResult:
         """Carry the action out; one that had begun before (on a keyed platform) is looked up first."""
-        action = ACTION_TYPES[claim.type]
+        action = self._hands.in_child(ACTION_TYPES[claim.type])
         if claim.began_at is not None:
             context.progress("Looking whether it went out")
             found = execution.look(action, claim.params, context, claim.began_at)
@@ -155,7 +156,9 @@ class ActionRunner:
         try:
             with tempfile.TemporaryDirectory(prefix="herald-media-") as folder:
                 context = self._context(claim, Path(folder), [])
-                found = execution.look(ACTION_TYPES[claim.type], claim.params, context, claim.began_at)
+                found = execution.look(
+                    self._hands.in_child(ACTION_TYPES[claim.type]), claim.params, context, claim.began_at
+                )
         except Interrupted:
             self._release(claim)
         except AppError as error:

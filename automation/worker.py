@@ -26,6 +26,8 @@ from app.services import Services, build_services
 from app.settings import load_settings
 from automation.browser import BrowserMissing, find_chromium
 from automation.config import AutomationSettings
+from automation.hands.client import Hands
+from automation.hands.report import write_warnings
 from automation.queue import LOOK_UP_ACTION, REPORT_OUTCOME, open_queue
 from automation.tasks import ActionRunner
 
@@ -38,11 +40,13 @@ _MAX_POLL_S = 0.5
 class Worker:
     """The Huey consumer with its heartbeat and its sweep."""
 
-    def __init__(self, services: Services, settings: AutomationSettings) -> None:
+    def __init__(self, services: Services, settings: AutomationSettings, hands: Hands | None = None) -> None:
         self.id = f"worker_{socket.gethostname()}_{os.getpid()}_{uuid.uuid4().hex[:8]}"
         self._services = services
+        self._settings = settings
         self._stop = threading.Event()
-        self._runner = ActionRunner(services, self.id, settings)
+        self._hands = hands or Hands(settings, hidden=(services.settings.home,))
+        self._runner = ActionRunner(services, self.id, settings, self._hands)
         self._huey = open_queue(
             services.settings.home / "queue.db",
             run_action=self._runner.run_action,
@@ -63,6 +67,7 @@ class Worker:
         self._services.execution.heartbeat(self.id)
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
+        self._quietly("hands", self._start_hands)
         self._consumer.start()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
@@ -78,9 +83,19 @@ class Worker:
         self._consumer.stop_flag.set()
         self._runner.stop()
         self._consumer.stop(graceful=True)
+        self._hands.close()
         beat.join(2)
         self._quietly("goodbye", lambda: self._services.execution.say_goodbye(self.id))
         self._huey.storage.close()
+
+    def _start_hands(self) -> None:
+        """Have the first action find the hands ready, and tell what this system does not let be shut off."""
+        isolation = self._hands.start()
+        warnings = isolation.warnings(self._settings)
+        log.info("hands_ready", user=isolation.uid, is_closed=isolation.is_closed)
+        for warning in warnings:
+            log.warning("hands_not_shut_off", reason=warning)
+        write_warnings(self._services.settings.home, warnings)
 
     def stop(self) -> None:
         """Ask ``run`` to end."""
