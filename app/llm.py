@@ -7,7 +7,7 @@ sees text that merely looks like the contract.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -19,6 +19,8 @@ from app.errors import AppError, TooManyRequests, Unavailable, UpstreamFailed
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 300.0  # between two pieces of a stream: a cold prompt on two cores may take minutes
 EMBED_BATCH = 64
+TOP_LOGPROBS = 20
+UNLIKELY_LOGPROB = -15.0
 
 
 class InferenceUnavailable(Unavailable):
@@ -126,6 +128,28 @@ class LlmClient:
                 raise InferenceFailed(f"The embedding server answered {len(rows)} vectors for {len(batch)} texts.")
             vectors.extend(row["embedding"] for row in sorted(rows, key=lambda r: r["index"]))
         return vectors
+
+    def first_word(self, messages: list[Message], words: Sequence[str]) -> list[float]:
+        """The natural log-probability of each of ``words`` as the answer's first token.
+
+        One step of decoding, so it costs little more than reading the prompt.
+
+        Raises: InferenceUnavailable, InferenceBusy, InferenceFailed (also where the server gives no log-probabilities).
+        """
+        body = {
+            "model": self.model,
+            "messages": messages,
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": True,
+            "top_logprobs": TOP_LOGPROBS,
+        }
+        with self._translated():
+            response = self._http.post("/v1/chat/completions", json=body)
+            _raise_for(response)
+            found = response.json()["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        top = {row["token"].strip(): float(row["logprob"]) for row in reversed(found)}
+        return [top.get(word, UNLIKELY_LOGPROB) for word in words]
 
     def stream(self, messages: list[Message], schema: dict[str, Any], sampling: Sampling) -> Iterator[Piece]:
         """Stream one completion constrained to ``schema``; closing the iterator aborts the request.

@@ -1,7 +1,7 @@
 """The contract of the model's turn: ``{"action": null | {"type", "params"}, "reply": str}`` and nothing else.
 
-The schema is the union of the offered action types' params schemas. The decision stands before the reply because a
-small model decides better when it has not talked itself into something first.
+The schema is the union of the offered action types' params schemas. The action stands before the reply, so that the
+reply is written by a model that has seen it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Offer:
         schema["properties"] = {k: v for k, v in schema["properties"].items() if k not in self.omit}
         schema["required"] = list(schema["properties"])
         for name, keywords in self.narrow.items():
-            schema["properties"][name] |= keywords
+            schema["properties"][name] = keywords if "const" in keywords else schema["properties"][name] | keywords
         return _without(schema, UNCONSTRAINED)
 
 
@@ -125,7 +125,7 @@ def parse_turn(text: str, offers: list[Offer]) -> Turn:
 
 @dataclass(slots=True)
 class PartialTurn:
-    """Reads a turn while it streams: is it decided yet, and what of the reply is there to show.
+    """Reads a turn while it streams: what of the reply is there to show.
 
     Args:
         on_reply: called by ``show`` with each new piece of the reply.
@@ -151,14 +151,3 @@ class PartialTurn:
         if isinstance(reply, str) and len(reply) > self._shown:
             self.on_reply(reply[self._shown :])
             self._shown = len(reply)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the decision is made: a value is complete only once the next key has begun."""
-        return "reply" in self._parsed
-
-    @property
-    def settled_action(self) -> dict[str, Any] | None:
-        """The chosen action as raw ``{"type", "params"}``, None for no action; meaningful once settled."""
-        action = self._parsed.get("action")
-        return action if isinstance(action, dict) else None

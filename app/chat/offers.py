@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.chat import spans
+from app.chat import platforms, spans
 from app.chat.contract import Offer, Proposal
 from automation.actions.base import Account
 from automation.actions.fill_form import FillFormParams
-from automation.actions.post_social import PostSocialParams
 from automation.actions.registry import ACTION_TYPES
 from automation.errors import ActionError
 from automation.urls import normalise_url
@@ -19,24 +18,24 @@ MAX_POST_CHARS = 1_000
 _NOT_THE_MODELS = frozenset({"media"})
 
 
-def offers_for(said: Sequence[str], accounts: Sequence[Account]) -> list[Offer]:
-    """The actions that make sense after these messages of the user, the newest last.
-
-    An address can only be one that the user wrote, and without one the types that need it are not there to choose.
-    """
-    offers: list[Offer] = []
-    if not spans.names_only_other_platforms(said[-1]):
-        offers.append(_post_offer(accounts))
-    usable = [a for text in reversed(said) for a in spans.addresses(text) if not problem_of(a)]
-    if usable:
-        narrow: dict[str, dict[str, Any]] = {"url": {"enum": list(dict.fromkeys(usable))}}
-        offers += [Offer(ACTION_TYPES[name], narrow) for name in ("scrape_url", "fill_form")]
-    return offers
+def usable_addresses(said: Sequence[str]) -> list[str]:
+    """The addresses in these messages that can be opened, those of the newest message first."""
+    found = [a for text in reversed(said) for a in spans.addresses(text) if not problem_of(a)]
+    return [a for a in dict.fromkeys(found) if a.casefold() not in platforms.HOSTS]
 
 
-def _post_offer(accounts: Sequence[Account]) -> Offer:
-    handles = [a.handle for a in accounts if a.platform == "x"]
-    narrow: dict[str, dict[str, Any]] = {"text": {"minLength": 1, "maxLength": MAX_POST_CHARS}}
+def page_offer(type_name: str, pages: Sequence[str], narrow: dict[str, dict[str, Any]] | None = None) -> Offer:
+    """``scrape_url`` or ``fill_form`` at one of ``pages``: an address can only be one that the user wrote."""
+    return Offer(ACTION_TYPES[type_name], {"url": {"enum": list(pages)}} | (narrow or {}))
+
+
+def post_offer(platform: str, text: str, accounts: Sequence[Account]) -> Offer:
+    """``post_social`` on ``platform`` with exactly ``text``, or with one to be written when it is ""."""
+    handles = [a.handle for a in accounts if a.platform == platform]
+    narrow: dict[str, dict[str, Any]] = {
+        "platform": {"const": platform},
+        "text": {"const": text} if text else {"minLength": 1, "maxLength": MAX_POST_CHARS},
+    }
     if len(handles) > 1:
         return Offer(ACTION_TYPES["post_social"], narrow | {"account": {"enum": handles}}, omit=_NOT_THE_MODELS)
     return Offer(ACTION_TYPES["post_social"], narrow, omit=_NOT_THE_MODELS | {"account"})
@@ -56,20 +55,12 @@ def refused_addresses(message: str) -> list[str]:
     return [f"I cannot open {a}. {problem}" for a in spans.addresses(message) if (problem := problem_of(a))]
 
 
-def is_dictated(proposal: Proposal, said: Sequence[str]) -> bool:
-    """Whether the text to publish stands in what the user wrote."""
-    params = proposal.params
-    return not isinstance(params, PostSocialParams) or spans.is_quoted_from(params.text, list(said))
-
-
 def literal(proposal: Proposal, said: Sequence[str]) -> Proposal | None:
-    """The proposal with the user's own wording. None when nothing that the user gave is left in it.
+    """The proposal with nothing in it that only the user can know. None when nothing that the user gave is left in it.
 
     A form gets only values that the user wrote: what a model makes up must not be sent to anybody.
     """
     params = proposal.params
-    if isinstance(params, PostSocialParams):
-        return Proposal(proposal.type, params.model_copy(update={"text": spans.exact_text(params.text, said[-1])}))
     if isinstance(params, FillFormParams):
         given = {name: value for name, value in params.fields.items() if spans.is_quoted_from(value, list(said))}
         return Proposal(proposal.type, params.model_copy(update={"fields": given})) if given else None

@@ -13,6 +13,7 @@ from typing import Any
 from app.chat.spans import addresses
 from app.llm import Message
 from automation.actions.registry import ACTION_TYPES
+from automation.sites.registry import SITES
 
 HISTORY_MESSAGES = 8
 HISTORY_CHARS = 3_000
@@ -40,8 +41,8 @@ class Note:
     text: str
 
 
-def decision_messages(history: Sequence[PastMessage], message: str) -> list[Message]:
-    """The prompt that may choose an action: no text of documents or pages stands in it."""
+def turn_messages(history: Sequence[PastMessage], message: str) -> list[Message]:
+    """The prompt of a turn that needs no documents: no text of documents or pages stands in it."""
     return [*_prefix(), *_past(history, hides_tainted=True), {"role": "user", "content": _hinted(message)}]
 
 
@@ -106,7 +107,8 @@ def _past(history: Sequence[PastMessage], *, hides_tainted: bool) -> list[Messag
 @cache
 def _prefix() -> tuple[Message, ...]:
     listed = "\n".join(f"- {t.name}: {t.description}" for t in ACTION_TYPES.values())
-    platforms = "You can publish on X (Twitter) only; say so when another network is asked for."
+    names = ", ".join(site.title for site in SITES.values())
+    platforms = f"You can publish on {names} only; say so when another network is asked for."
     system = _text("system.md").replace("{action_types}", listed).replace("{platforms}", platforms)
     messages: list[Message] = [{"role": "system", "content": system}]
     for line in _text("examples.jsonl").splitlines():

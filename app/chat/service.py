@@ -14,9 +14,11 @@ from app.accounts.service import AccountService
 from app.actions.records import Action
 from app.actions.service import ActionService
 from app.chat import prompt
-from app.chat.contract import Offer, PartialTurn, Proposal, Turn, parse_turn, turn_schema
+from app.chat.contract import Offer, PartialTurn, Turn, parse_turn, turn_schema
+from app.chat.decision import ASK_FOR_VALUES, Decision, decide
 from app.chat.events import Answer, Delta, Event, Failure, Progress
-from app.chat.offers import is_dictated, literal, offers_for, refused_addresses
+from app.chat.offers import literal, refused_addresses
+from app.chat.opinion import opinion_of
 from app.chat.prompt import Note, PastMessage
 from app.chat.spans import topic_of
 from app.conversations.service import ConversationService, StoredMessage
@@ -32,7 +34,6 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE_CHARS = 8_000
 NOTES_CHARS = 3_600  # about 900 tokens: some seconds of prompt on two cores
 SAMPLING = Sampling(max_tokens=1_200)
-ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
 
 
 @dataclass(slots=True)
@@ -114,8 +115,8 @@ class ChatService:
             if self._llm.status()["status"] != "ready":
                 continue
             try:
-                schema = turn_schema(offers_for(["Hi!"], ()))
-                for _ in self._llm.stream(prompt.decision_messages([], "Hi!"), schema, Sampling(max_tokens=1)):
+                opinion_of(self._llm, "Hi!", None)
+                for _ in self._llm.stream(prompt.turn_messages([], "Hi!"), turn_schema([]), Sampling(max_tokens=1)):
                     pass
             except AppError as error:
                 log.info("warm_up_failed", code=error.code, error=error.message)
@@ -175,8 +176,13 @@ class ChatService:
             passages=self._memory.context_for(topic_of(text), NOTES_CHARS),
             emit=emit,
         )
-        turn, passages = self._decide(request)
-        return self._keep(request, self._checked(request, turn), passages, actor)
+        request.progress("Thinking")
+        with self._database.read() as session:
+            accounts = self._accounts.ports(session)
+        decision = decide(text, history, accounts, self._llm)
+        turn, passages = self._written(request, decision)
+        is_tainted = bool(passages) or decision.is_tainted
+        return self._keep(request, self._checked(request, turn), passages, actor, is_tainted=is_tainted)
 
     def _past(self, stored: list[StoredMessage]) -> list[PastMessage]:
         actions = self._actions.get_many([m.action_id for m in stored if m.action_id])
@@ -186,53 +192,33 @@ class ChatService:
             past.append(PastMessage(m.role, m.content, _as_turn(action), is_tainted=m.is_tainted))
         return past
 
-    def _decide(self, request: _Request) -> tuple[Turn, list[Passage]]:
-        """Choose the action without any document text, then answer or write with it where that is needed."""
-        request.progress("Thinking")
-        with self._database.read() as session:
-            offers = offers_for(request.said, self._accounts.ports(session))
+    def _written(self, request: _Request, decision: Decision) -> tuple[Turn, list[Passage]]:
+        """The decided turn in words, and the passages that it may have been made from."""
+        if decision.question:
+            request.emit(Delta(decision.question))
+            return Turn(decision.question, None), []
+        offers = [decision.offer] if decision.offer else []
+        if request.passages and decision.offer is None:
+            request.progress("Reading the documents")
+            return self._with_documents(request, offers), request.passages
+        if request.is_tainted and decision.is_written:
+            request.progress("Writing with the documents")
+            return self._with_documents(request, offers), request.passages
+        return self._generated(prompt.turn_messages(request.history, request.message), offers, request), []
+
+    def _with_documents(self, request: _Request, offers: list[Offer]) -> Turn:
+        """An answer from the documents, or the text of the chosen type written with them."""
+        messages = prompt.answer_messages(request.history, request.message, request.notes, writes=bool(offers))
+        return self._generated(messages, offers, request)
+
+    def _generated(self, messages: list[Message], offers: list[Offer], request: _Request) -> Turn:
+        """The turn of exactly the decided type, its reply streamed as it is written."""
         draft = PartialTurn(lambda text: request.emit(Delta(text)))
-
-        def needs_documents() -> bool:
-            action = draft.settled_action
-            if action is None:
-                return bool(request.passages)
-            if action.get("type") != "post_social" or not request.is_tainted:
-                return False
-            return not is_dictated(_proposal(action, offers), request.said)
-
-        messages = prompt.decision_messages(request.history, request.message)
-        if not self._generate(messages, turn_schema(offers), draft, stop_when=needs_documents):
-            return parse_turn(draft.text, offers), []
-        action = draft.settled_action
-        request.progress("Reading the documents" if action is None else "Writing with the documents")
-        chosen = [o for o in offers if action is not None and o.action_type.name == action["type"]]
-        return self._with_documents(request, chosen), request.passages
-
-    def _with_documents(self, request: _Request, chosen: list[Offer]) -> Turn:
-        """An answer from the documents, or the chosen type's text written with them: the type itself is settled."""
-        messages = prompt.answer_messages(request.history, request.message, request.notes, writes=bool(chosen))
-        draft = PartialTurn(lambda text: request.emit(Delta(text)))
-        self._generate(messages, turn_schema(chosen, must_act=bool(chosen)), draft)
-        return parse_turn(draft.text, chosen)
-
-    def _generate(
-        self,
-        messages: list[Message],
-        schema: dict[str, Any],
-        draft: PartialTurn,
-        stop_when: Callable[[], bool] = lambda: False,
-    ) -> bool:
-        """Fill ``draft``; True when ``stop_when`` ended it as soon as the action was settled."""
-        finish_reason, was_settled = None, False
-        pieces = self._llm.stream(messages, schema, SAMPLING)
+        finish_reason = None
+        pieces = self._llm.stream(messages, turn_schema(offers, must_act=bool(offers)), SAMPLING)
         try:
             for piece in pieces:
                 draft.take(piece.text)
-                if draft.is_settled and not was_settled:
-                    was_settled = True
-                    if stop_when():
-                        return True
                 draft.show()
                 finish_reason = piece.finish_reason or finish_reason
         finally:
@@ -242,16 +228,16 @@ class ChatService:
                 f"The model did not finish its turn within {SAMPLING.max_tokens} tokens, so nothing of it was used.",
                 hint="Ask for something shorter.",
             )
-        return False
+        return parse_turn(draft.text, offers)
 
     def _checked(self, request: _Request, turn: Turn) -> Turn:
-        """The turn with the user's own wording in its proposal, and a word on addresses that cannot be opened."""
+        """The turn without values that the user never gave, and a word on addresses that cannot be opened."""
         action = literal(turn.action, request.said) if turn.action else None
         reply = ASK_FOR_VALUES if turn.action and not action else turn.reply
         refused = [] if action else refused_addresses(request.message)
         return Turn(" ".join([*refused, reply]) if refused else reply, action)
 
-    def _keep(self, request: _Request, turn: Turn, passages: list[Passage], actor: str) -> Answer:
+    def _keep(self, request: _Request, turn: Turn, passages: list[Passage], actor: str, *, is_tainted: bool) -> Answer:
         """Store the reply and its proposal together."""
         sources = [_source(p) for p in passages_used(turn, passages)]
         reply = with_named_sources(turn.reply, sources) if turn.action is None else turn.reply
@@ -271,7 +257,7 @@ class ChatService:
                 "assistant",
                 reply,
                 sources=sources,
-                is_tainted=bool(passages),
+                is_tainted=is_tainted,
                 action_id=action.id if action else None,
             )
         return Answer(request.conversation_id, message.id, reply, sources, action)
@@ -282,12 +268,6 @@ def _as_turn(action: Action | None) -> dict[str, Any] | None:
     if action is None:
         return None
     return {"type": action.type, "params": {k: v for k, v in action.params.items() if v != ""}}
-
-
-def _proposal(action: dict[str, Any], offers: list[Offer]) -> Proposal:
-    proposal = parse_turn(prompt.turn_json("-", action), offers).action
-    assert proposal is not None, "a turn with an action has a proposal"
-    return proposal
 
 
 def _source(passage: Passage) -> dict[str, Any]:

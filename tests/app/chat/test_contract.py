@@ -83,24 +83,11 @@ def test_an_offer_is_narrowed_to_what_the_user_named() -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_the_reply_streams_out_of_the_json_whatever_the_pieces(size: int) -> None:
-    """Escapes and emoji cut in the middle come out whole; the decision is known before the reply begins."""
+    """Escapes and emoji cut in the middle come out whole."""
     text = '{"action": null, "reply": "Grüße \\"wörtlich\\" \\u263a\\n🎉 end"}'
     shown: list[str] = []
     draft = PartialTurn(shown.append)
     for start in range(0, len(text), size):
         draft.take(text[start : start + size])
         draft.show()
-        if shown:
-            assert draft.is_settled
     assert "".join(shown) == json.loads(text)["reply"]
-    assert draft.settled_action is None
-
-
-def test_a_half_written_decision_is_not_settled() -> None:
-    """ "nul" or a half-written text must not be taken for the decision."""
-    draft = PartialTurn(lambda _text: None)
-    draft.take('{"action": {"type": "post_social", "params": {"platform": "x", "text": "We op')
-    assert not draft.is_settled
-    draft.take('en"}}, "reply": "')
-    assert draft.is_settled
-    assert draft.settled_action == {"type": "post_social", "params": {"platform": "x", "text": "We open"}}

@@ -1,0 +1,182 @@
+"""Decides what a message asks for, before a word of the answer is written.
+
+The type comes from the classifier; what must be exact (the network, a dictated text, addresses, values) is taken from
+the user's own words here. Only what is left open is written by the language model. No text of documents or pages is
+looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.chat import platforms
+from app.chat.classifier import probabilities
+from app.chat.contract import Offer
+from app.chat.dictation import Dictation, dictation_of
+from app.chat.features import Before, Evidence, evidence_of
+from app.chat.form_values import gives_values, values_of
+from app.chat.offers import page_offer, post_offer, usable_addresses
+from app.chat.opinion import opinion_of
+from app.chat.prompt import PastMessage
+from app.llm import LlmClient
+from automation.actions.base import Account
+
+SURE = 0.97
+"""From this probability on the language model is not asked for its opinion; docs/quality.md has the figures."""
+
+MIN_PROBABILITY = 0.5
+"""An action less probable than this is not proposed: the answer is words, and the user can say it more plainly."""
+
+MAX_ASSENT_WORDS = 12
+ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
+ASK_FOR_TEXT = "What shall the post say? Give me the text, or tell me what it is about."
+
+_ASKS_BACK = re.compile(
+    r"[^.!?:\n\"”“»]*(?:post|publish|publi|change|veröffentlich|tweet)[^.!?\n]*\?\s*$", re.IGNORECASE
+)
+_INTRODUCES = re.compile(r"^[^\n:]{0,80}:\s+")
+_NAMES_A_TOPIC = re.compile(
+    r"(?:that|about|something|on|our|the|dass|über|etwas|que|sur|sobre|algo|che|qualcosa|dat|over|iets)\b",
+    re.IGNORECASE,
+)
+_WHOLE_QUOTE = re.compile(r"^[\"“„«](?P<text>[^\"“”„«»]+)[\"”“»]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a turn will do.
+
+    Attributes:
+        offer: the type that was chosen, narrowed to everything that is settled; None for an answer in words.
+        is_written: whether the language model still has a text to write, for which it may need the documents.
+        question: what to ask the user instead of acting, "" for nothing.
+        is_tainted: whether a value comes from an answer that was made from documents or pages.
+    """
+
+    offer: Offer | None = None
+    is_written: bool = False
+    question: str = ""
+    is_tainted: bool = False
+
+
+def decide(message: str, history: Sequence[PastMessage], accounts: Sequence[Account], llm: LlmClient) -> Decision:
+    """Choose between an answer and one action for ``message``.
+
+    Args:
+        history: the conversation so far, oldest first.
+        accounts: the connected ones.
+    """
+    said = [past.content for past in history if past.role == "user"]
+    last = next((past for past in reversed(history) if past.role == "assistant"), None)
+    pages = usable_addresses([*said, message])
+    before = before_of(last, said)
+    evidence = evidence_of(message, before, has_address=bool(usable_addresses(said)))
+    match chosen_type(evidence, message, last, llm):
+        case "post_social":
+            return _post(message, evidence, said, last, accounts)
+        case "scrape_url" if pages:
+            return Decision(page_offer("scrape_url", usable_addresses([message]) or pages[:1]))
+        case "fill_form" if pages:
+            return _form(message, usable_addresses([message]) or pages[:1])
+        case _:
+            return Decision(question=ASK_FOR_VALUES if pages and _lacks_values(evidence) else "")
+
+
+def _lacks_values(evidence: Evidence) -> bool:
+    """Whether a form is plainly to be filled in, and nothing is said of the values."""
+    cues = evidence.values
+    is_order = cues.get("values_missing") and cues.get("command_form")
+    is_told = any(cues.get(name) for name in ("negation", "told", "hypothetical", "ask", "question"))
+    return bool(is_order) and not is_told
+
+
+def chosen_type(evidence: Evidence, message: str, last: PastMessage | None, llm: LlmClient) -> str:
+    """The most probable type. The language model is asked only where the evidence alone leaves a doubt."""
+    shares = probabilities(evidence)
+    if max(shares.values()) < SURE:
+        shares = probabilities(evidence, opinion_of(llm, message, last))
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] >= MIN_PROBABILITY else "null"
+
+
+def before_of(last: PastMessage | None, said: Sequence[str]) -> Before | None:
+    """What the assistant said last, for the evidence.
+
+    The words of an answer made from documents are not looked at: whether it was a draft is told by what was asked for.
+    """
+    if last is None:
+        return None
+    action_type = last.action["type"] if last.action else None
+    if not last.is_tainted:
+        return Before(last.content, action_type)
+    asked_for = evidence_of(said[-1]).values if said else {}
+    return Before("Shall I post it?" if asked_for.get("draft") or asked_for.get("write") else "", action_type)
+
+
+def _post(
+    message: str, evidence: Evidence, said: Sequence[str], last: PastMessage | None, accounts: Sequence[Account]
+) -> Decision:
+    dictation = dictation_of(message)
+    named = platforms.named_for_posting(dictation.frame if dictation else message)
+    if not named and platforms.other_networks(dictation.frame if dictation else message):
+        return Decision()
+    platform = named or _platform_before(said, last, accounts)
+    if not platforms.can_post_to(platform):
+        return Decision()
+    text, is_tainted = _settled_text(message, dictation, evidence, last, is_renamed=bool(named))
+    if not text and last is None and evidence.values.get("nothing_said"):
+        return Decision(question=ASK_FOR_TEXT)
+    return Decision(post_offer(platform, text, accounts), is_written=not text, is_tainted=is_tainted)
+
+
+def _platform_before(said: Sequence[str], last: PastMessage | None, accounts: Sequence[Account]) -> str:
+    """The network that the conversation is about, else the only connected one, else the default."""
+    if last and last.action and last.action["type"] == "post_social":
+        return str(last.action["params"]["platform"])
+    for text in reversed(said):
+        if named := platforms.named_for_posting(text):
+            return named
+    connected = {account.platform for account in accounts}
+    return connected.pop() if len(connected) == 1 else platforms.DEFAULT_PLATFORM
+
+
+def _settled_text(
+    message: str, dictation: Dictation | None, evidence: Evidence, last: PastMessage | None, *, is_renamed: bool
+) -> tuple[str, bool]:
+    """The text to publish where it stands already, "" where it is to be written; and whether it is tainted."""
+    offers_draft = bool(evidence.values.get("context_offer_post")) and last is not None
+    if dictation and not (offers_draft and dictation.kind == "plain"):
+        return dictation.text, False
+    if last is None or len(message.split()) > MAX_ASSENT_WORDS:
+        return "", False
+    if last.action and last.action["type"] == "post_social":
+        return (str(last.action["params"]["text"]), last.is_tainted) if is_renamed else ("", False)
+    if offers_draft:
+        return draft_in(last.content), last.is_tainted
+    if last.content == ASK_FOR_TEXT and not _NAMES_A_TOPIC.match(message):
+        return message.strip(), False
+    return "", False
+
+
+def draft_in(reply: str) -> str:
+    """The draft that a reply shows, without the words around it; "" when it is not plain which part that is."""
+    text = _ASKS_BACK.sub("", reply.strip()).strip()
+    if re.search(r"(?m)^\s*(?:[-*•]|\d+[.)])\s", text):
+        return ""  # a list of several
+    text = _INTRODUCES.sub("", text, count=1) if _INTRODUCES.match(text) and "draft" in text[:80].lower() else text
+    whole = _WHOLE_QUOTE.match(text)
+    return whole["text"].strip() if whole else text
+
+
+def _form(message: str, pages: Sequence[str]) -> Decision:
+    if not gives_values(message):
+        return Decision(question=ASK_FOR_VALUES)
+    fields = values_of(message)
+    narrow: dict[str, dict[str, Any]] = {}
+    if fields:
+        constants = {name: {"const": value} for name, value in fields.items()}
+        narrow = {"fields": {"properties": constants, "required": list(fields), "additionalProperties": False}}
+    return Decision(page_offer("fill_form", pages, narrow))

@@ -1,0 +1,141 @@
+"""Finds the text that a message dictates, letter by letter, and what is left of the message without it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from app.chat import platforms
+from app.chat.spans import addresses
+
+MAX_OPENING_WORDS = 45
+_QUOTED = re.compile(
+    r"[“„\"]([^“”„\"]{2,})[”“\"]|«\s*([^«»]{2,}?)\s*»|(?<!\w)['‘]([^'‘]{2,}?)['’](?!\w)",
+)
+_COLON = re.compile(r"\s?:(?=\s)|\s?:(?=[“„\"«'‘])|(?<=[^\d\s/]):(?=[^\W\d_])|(?<=this)\s+[-–—]\s+", re.IGNORECASE)
+_DASH = re.compile(r"\s+[-–—]\s+|\s*👉\s*")
+# Words before a quotation that make it the name of a thing: 'a tweet about "Black Forest"'.
+_NAMES_A_THING = re.compile(
+    r"\b(?:about|of|on|called|named|titled|as|for|re|über|zu|von|namens|sur|de|du|appelée?|sobre|del?|llamad[oa]|su|di|"
+    r"chiamat[oa]|chamad[oa]|over|genaamd|does|is|was|turn|change)\s*$",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"\b(?:that|dass|que|che|dat)\s*$", re.IGNORECASE)
+_ONLY_PUNCTUATION = re.compile(r"^[\s,.;:!?…–—-]*$")
+_REQUEST_GOES_ON = re.compile(
+    r"^[\s,.;–—-]*(?:please|thanks|thank you|and|then|on|to|as|bitte|danke|por favor|merci)\b", re.I
+)
+# The text first, the request behind it: "We are closed today. Post that on X please."
+_BEHIND = re.compile(
+    r"^(?P<text>.{8,}?[.!?…\"”])\s+(?P<frame>(?:please |pls |now |can you |could you |bitte )?"
+    r"(?:post|tweet|share|publish|put|poste?|teile|publica|publie|pubblica|plaats) "
+    r"(?:this|that|it|das|dies|esto|ça|questo|dit)\b[^.!?]{0,60}[.!?]*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+# "Post on X We open at 9": a sentence right behind the network's name.
+_BARE = re.compile(
+    r"^(?P<frame>(?:please |pls |can you |could you )?(?:[Pp]ost|[Ss]hare|[Pp]ublish|[Pp]ut)(?: this| that)? "
+    r"(?:on|to|in) [\w.]+(?: [Ii]n)?)\s+(?P<text>(?-i:[A-Z0-9])\S*(?: \S+){2,})$",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dictation:
+    """A text to be taken over exactly, and the request around it.
+
+    Attributes:
+        frame: the message without the text, for judging what is asked.
+        kind: how it was set off: "colon", "quotes", "line" or "dash".
+    """
+
+    text: str
+    frame: str
+    kind: str
+
+
+def dictation_of(message: str) -> Dictation | None:
+    """The dictated text of ``message``, None when it dictates none.
+
+    Whatever stands after the first introducing colon counts, or on the lines below an introduction, or in quotes that
+    are not merely the name of something.
+    """
+    return (
+        _after_colon(message)
+        or _in_quotes(message)
+        or _below(message)
+        or _after_dash(message)
+        or _around_request(message)
+    )
+
+
+def _after_colon(message: str) -> Dictation | None:
+    first_quote = _QUOTED.search(message)
+    for match in _COLON.finditer(message):
+        opening, rest = message[: match.start()], message[match.end() :]
+        if rest.startswith("//") or not rest.strip():
+            continue
+        if first_quote and first_quote.start() < match.start() < first_quote.end():
+            return None  # the colon stands inside of a quotation
+        if len(opening.split()) > MAX_OPENING_WORDS or not opening.strip() or _NAMES_A_THING.search(opening):
+            return None
+        text, request = _split_quoted(rest.strip())
+        return Dictation(text, f"{opening.strip()} : {request}".strip(), "colon")
+    return None
+
+
+def _split_quoted(text: str) -> tuple[str, str]:
+    """A quoted text without its quotes, and the words of the request behind it; all of an unquoted text."""
+    match = _QUOTED.match(text)
+    if match and (match.end() == len(text) or _REQUEST_GOES_ON.match(text[match.end() :])):
+        return _inner(match), text[match.end() :].strip()
+    return text, ""
+
+
+def _in_quotes(message: str) -> Dictation | None:
+    found = [m for m in _QUOTED.finditer(message) if not _ONLY_PUNCTUATION.match(_inner(m))]
+    if len(found) != 1:
+        return None
+    match = found[0]
+    before, after = message[: match.start()], message[match.end() :]
+    if _NAMES_A_THING.search(before) or len(f"{before} {after}".split()) > MAX_OPENING_WORDS:
+        return None
+    if _CLAUSE.search(before) and len(after.split()) > 2 and not platforms.mentions(after):
+        return None  # 'announce that "The Seagull" won the prize': a name at the head of a clause
+    return Dictation(_inner(match), f"{before.strip()} “” {after.strip()}".strip(), "quotes")
+
+
+def _below(message: str) -> Dictation | None:
+    opening, _, rest = message.partition("\n")
+    if not rest.strip() or len(opening.split()) > MAX_OPENING_WORDS or not opening.strip():
+        return None
+    return Dictation(_unquoted(rest.strip()), f"{opening.strip()} :", "line")
+
+
+def _after_dash(message: str) -> Dictation | None:
+    """Only right behind a short opening that names a network: a dash stands in many sentences."""
+    match = _DASH.search(message)
+    if not match:
+        return None
+    opening, rest = message[: match.start()], message[match.end() :]
+    if not rest.strip() or len(opening.split()) > 6 or not platforms.mentions(opening) or addresses(opening):
+        return None
+    return Dictation(_unquoted(rest.strip()), f"{opening.strip()} :", "dash")
+
+
+def _around_request(message: str) -> Dictation | None:
+    """A whole sentence before or behind a bare request."""
+    match = _BEHIND.match(message) or _BARE.match(message)
+    if not match or (match.re is _BARE and not platforms.mentions(match["frame"])):
+        return None
+    return Dictation(_unquoted(match["text"].strip()), f"{match['frame'].strip()} :", "plain")
+
+
+def _unquoted(text: str) -> str:
+    """``text`` without quotes around the whole of it."""
+    whole = _QUOTED.fullmatch(text)
+    return _inner(whole) if whole else text
+
+
+def _inner(match: re.Match[str]) -> str:
+    return next(group for group in match.groups() if group is not None)

@@ -1,0 +1,1 @@
+"""Quality of what the box proposes and writes, measured on cases."""

@@ -1,0 +1,53 @@
+"""Which text a message dictates, letter by letter."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.chat.dictation import dictation_of
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "hello there",
+        'Write a tweet about our new cake called "Black Forest" and then post it for me',
+        'Announce on LinkedIn that "The Seagull" won the regional prize',
+        "tweet when we meet, 9:30 works",
+        "Post that https://jos.example is online",
+        "Generate a LinkedIn post re: our Series A and publish it.",
+        "We sell chairs - and tables - to everyone",
+    ],
+)
+def test_a_detail_is_not_a_dictated_text(message: str) -> None:
+    """A quoted name, a time or an address belongs to a text that is still to be written."""
+    assert dictation_of(message) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("Post on X: We open at 9am tomorrow!", "We open at 9am tomorrow!"),
+        ('put "Happy birthday to us" on x please', "Happy birthday to us"),
+        ("tweet “Our blend is here ☕🎉”", "Our blend is here ☕🎉"),
+        ("Post on X: Line one\nLine two", "Line one\nLine two"),
+        ("Tweet: Open at 9:30: be there", "Open at 9:30: be there"),
+        ('Post: "Hello"', "Hello"),
+        ('Post this on LinkedIn: "Hello all" please', "Hello all"),
+        ('Publish on Bluesky: "Hamlet" tonight at 7', '"Hamlet" tonight at 7'),
+        ("Publie sur X : Rencontre jeudi à 18h !", "Rencontre jeudi à 18h !"),
+        ("Teile auf LinkedIn „Wir suchen Verstärkung“", "Wir suchen Verstärkung"),
+        ("Mets « Nous cherchons un libraire » sur LinkedIn", "Nous cherchons un libraire"),
+        ("Please post this on our Facebook page.\nWe are open again.", "We are open again."),
+        ("insta post please - we play at nine", "we play at nine"),
+        ("We are closed today. Please tweet that.", "We are closed today."),
+        ("Post on X We open at 9am tomorrow!", "We open at 9am tomorrow!"),
+    ],
+)
+def test_a_dictated_text_is_found_exactly(message: str, text: str) -> None:
+    """Behind a colon, in quotes, on the next line, beside a bare request: to the letter, without the quotes."""
+    found = dictation_of(message)
+    assert found is not None
+    assert found.text == text
+    assert text not in found.frame
