@@ -63,6 +63,18 @@ PERMISSIONS: dict[str, Permission] = {
     "GET /audit": READ,
     "GET /recipes": READ,
     "DELETE /recipes/{recipe_id}": WRITE,
+    "POST /assistant/query": READ,
+    "POST /generate": WRITE,
+    "GET /generations": READ,
+    "GET /generations/{generation_id}": READ,
+    "PATCH /variants/{variant_id}": WRITE,
+    "GET /variants/{variant_id}/versions": READ,
+    "POST /variants/{variant_id}/regenerate": WRITE,
+    "POST /variants/{variant_id}/propose": WRITE,
+    "GET /voice": READ,
+    "PUT /voice": WRITE,
+    "GET /projects/{project_id}/metrics": READ,
+    "GET /projects/{project_id}/metrics.csv": READ,
 }
 """What each route asks for, by its path without ``/api/v1``. A new route gets its line here; a test fails without."""
 
@@ -77,6 +89,8 @@ TABLES_OF_IDS = {
     "recipe_id": "recipes",
     "limit_id": "action_limits",
     "policy_id": "approval_policies",
+    "generation_id": "generations",
+    "variant_id": "variants",
 }
 """Which table a path's id (or a body's ``conversation_id``) is looked up in, to find its project."""
 

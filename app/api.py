@@ -9,10 +9,13 @@ from app.access import authorise
 from app.accounts import routes as accounts
 from app.actions import control_routes as action_controls
 from app.actions import routes as actions
+from app.analytics import routes as analytics
+from app.assistant import routes as assistant
 from app.audit import routes as audit
 from app.auth import routes as auth
 from app.chat import routes as chat
 from app.conversations import routes as conversations
+from app.generation import routes as generation
 from app.media import routes as media
 from app.memory import routes as memory
 from app.recipes import routes as recipes
@@ -26,6 +29,9 @@ DOMAINS: tuple[APIRouter, ...] = (
     conversations.router,
     media.router,
     memory.router,
+    assistant.router,
+    generation.router,
+    analytics.router,
     accounts.router,
     audit.router,
     recipes.router,

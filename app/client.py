@@ -233,6 +233,54 @@ class Health(TypedDict):
     detail: NotRequired[str]
 
 
+class CitationInfo(TypedDict):
+    """A quote that stands in a document letter by letter."""
+
+    asset_id: str
+    filename: str
+    quote: str
+    place: str
+
+
+class CitedAnswer(TypedDict):
+    """An answer from the documents; without citations it says that nothing is known."""
+
+    answer: str
+    citations: list[CitationInfo]
+    confidence: float
+
+
+class VariantInfo(TypedDict):
+    """One text of a brief, where it came from, and what went wrong if there is none."""
+
+    id: str
+    generation_id: str
+    kind: str
+    text: str
+    provenance: dict[str, Any]
+    error: dict[str, str] | None
+    version: int
+    action_id: str | None
+    updated_at: str
+
+
+class GenerationInfo(TypedDict):
+    """A brief with its three variants."""
+
+    id: str
+    brief: str
+    platform: str
+    created_at: str
+    variants: list[VariantInfo]
+
+
+class VoiceInfo(TypedDict):
+    """How a project talks, and words that it never uses."""
+
+    description: str
+    banned_words: list[str]
+
+
 class ApiError(Exception):
     """The API refused or could not be reached.
 
@@ -278,6 +326,13 @@ class Done:
 
 
 ChatEvent = Status | Delta | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A whole answer from the documents; always the last event."""
+
+    answer: CitedAnswer
 
 
 class HeraldClient:
@@ -476,6 +531,87 @@ class HeraldClient:
     def delete_document(self, document_id: str) -> None:
         """Forget a document and its passages."""
         self._send("DELETE", f"/memory/documents/{_segment(document_id)}")
+
+    # -- asking, writing, figures -----------------------------------------------------------------------------
+
+    def ask_stream(self, question: str) -> Iterator[Status | Delta | Cited]:
+        """Ask the documents and yield what comes back as it comes; the last event is ``Cited``. Raises: ApiError."""
+        for name, data in self._events("/assistant/query", {"question": question, "stream": True}):
+            if name == "status":
+                yield Status(str(data.get("text", "")))
+            elif name == "token":
+                yield Delta(str(data.get("text", "")))
+            elif name == "done":
+                yield Cited(cast(CitedAnswer, data))
+                return
+        raise ApiError("stream_ended", "The answer broke off before its end.", "Ask again.", 200)
+
+    def generate_stream(self, brief: str, platform: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        """Have a brief written and yield the API's events; the last one is ``done``. Raises: ApiError."""
+        body = {"brief": brief, "platform": platform, "stream": True}
+        for name, data in self._events("/generate", body):
+            yield name, data
+            if name == "done":
+                return
+        raise ApiError("stream_ended", "The writing broke off before its end.", "It is kept: open it again.", 200)
+
+    def generations(self, limit: int = 20) -> list[GenerationInfo]:
+        """Briefs with their variants, newest first."""
+        return cast(list[GenerationInfo], self._json("GET", "/generations", params={"limit": limit})["generations"])
+
+    def generation(self, generation_id: str) -> GenerationInfo:
+        """One brief with its variants."""
+        return cast(GenerationInfo, self._json("GET", f"/generations/{_segment(generation_id)}"))
+
+    def edit_variant(self, variant_id: str, text: str) -> VariantInfo:
+        """Replace a variant's text."""
+        return cast(VariantInfo, self._json("PATCH", f"/variants/{_segment(variant_id)}", json={"text": text}))
+
+    def variant_versions(self, variant_id: str) -> list[dict[str, Any]]:
+        """Every text that a variant has had, newest first."""
+        return cast(list[dict[str, Any]], self._json("GET", f"/variants/{_segment(variant_id)}/versions")["versions"])
+
+    def regenerate_variant(self, variant_id: str) -> VariantInfo:
+        """Have one variant written anew."""
+        path = f"/variants/{_segment(variant_id)}/regenerate"
+        return cast(VariantInfo, self._json("POST", path, timeout=self._chat_timeout))
+
+    def propose_variant(self, variant_id: str, platform: str = "") -> Action:
+        """Make a variant a proposal to post."""
+        return cast(
+            Action, self._json("POST", f"/variants/{_segment(variant_id)}/propose", json={"platform": platform})
+        )
+
+    def voice(self) -> VoiceInfo:
+        """How the project talks."""
+        return cast(VoiceInfo, self._json("GET", "/voice"))
+
+    def set_voice(self, description: str, banned_words: list[str]) -> VoiceInfo:
+        """Set how the project talks."""
+        body = {"description": description, "banned_words": banned_words}
+        return cast(VoiceInfo, self._json("PUT", "/voice", json=body))
+
+    def metrics(self, project_id: str, period: str) -> dict[str, Any]:
+        """A project's figures over a period (``7d``, ``30d``, ``90d``, ``365d``)."""
+        return self._json("GET", f"/projects/{_segment(project_id)}/metrics", params={"period": period})
+
+    def _events(self, path: str, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Post a body and yield the events that answer it. Raises: ApiError, also for an ``error`` event."""
+        headers = {**self._headers, "Accept": "text/event-stream"}
+        url = f"{self.base_url}{API_PREFIX}{path}"
+        try:
+            with self._http.stream("POST", url, json=body, headers=headers, timeout=self._chat_timeout) as response:
+                if response.is_error:
+                    response.read()
+                    raise _error_of(response)
+                for name, data in _server_sent_events(response.iter_lines()):
+                    if name == "error":
+                        raise ApiError(
+                            str(data.get("code")), str(data.get("message")), str(data.get("hint") or ""), 200
+                        )
+                    yield name, data
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     # -- accounts, audit, health ------------------------------------------------------------------------------
 

@@ -6,11 +6,15 @@ sees text that merely looks like the contract.
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterator, Sequence
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from dataclasses import dataclass, field
+from typing import Any, Self, TypedDict
 
 import httpx
 
@@ -72,6 +76,54 @@ class Sampling:
     seed: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a call is made for, for the analytics; ``prompt`` is what a person wrote, if anybody did.
+
+    One thing that was asked may take several calls: they share a purpose, and with it ``request_id``.
+    """
+
+    kind: str
+    prompt: str = ""
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(slots=True)
+class ModelCall:
+    """One call of the language model as it ended. Tokens as the server counted them, 0 when it did not say."""
+
+    purpose: Purpose
+    model: str
+    seconds: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    outcome: str = "finished"
+    _began: float = field(default_factory=time.monotonic, repr=False)
+
+    def take(self, usage: dict[str, Any] | None) -> None:
+        """Read OpenAI's ``usage``."""
+        if usage:
+            self.prompt_tokens = int(usage.get("prompt_tokens") or 0)
+            self.completion_tokens = int(usage.get("completion_tokens") or 0)
+            self.cached_tokens = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+
+    def end(self) -> None:
+        """Take the time."""
+        self.seconds = round(time.monotonic() - self._began, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A whole completion; ``probability`` is of true at its first true or false, None where the server gives none."""
+
+    text: str
+    probability: float | None
+
+
+UNNAMED = Purpose("other")
+
+
 class LlmClient:
     """A thread-safe client of one inference server.
 
@@ -79,6 +131,9 @@ class LlmClient:
         base_url: the server's origin, without ``/v1``.
         api_key: its bearer key.
         model: the chat model's name; embeddings use ``embedding_model``.
+
+    Attributes:
+        on_call: is told of every call of the language model when it has ended, however it ended.
     """
 
     def __init__(
@@ -92,6 +147,7 @@ class LlmClient:
         self.base_url = base_url.rstrip("/")
         self.model = model
         self.embedding_model = embedding_model
+        self.on_call: Callable[[ModelCall], None] = lambda _call: None
         self._http = httpx.Client(
             base_url=self.base_url,
             headers={"Authorization": f"Bearer {api_key}"},
@@ -99,6 +155,12 @@ class LlmClient:
             transport=transport,
             trust_env=False,
         )
+
+    def recording(self, on_call: Callable[[ModelCall], None]) -> Self:
+        """The same client over the same connections, whose calls are told to ``on_call``."""
+        client = copy.copy(self)
+        client.on_call = on_call
+        return client
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,7 +191,7 @@ class LlmClient:
             vectors.extend(row["embedding"] for row in sorted(rows, key=lambda r: r["index"]))
         return vectors
 
-    def first_word(self, messages: list[Message], words: Sequence[str]) -> list[float]:
+    def first_word(self, messages: list[Message], words: Sequence[str], purpose: Purpose = UNNAMED) -> list[float]:
         """The natural log-probability of each of ``words`` as the answer's first token.
 
         One step of decoding, so it costs little more than reading the prompt.
@@ -144,25 +206,61 @@ class LlmClient:
             "logprobs": True,
             "top_logprobs": TOP_LOGPROBS,
         }
-        with self._translated():
+        with self._recorded(purpose) as call, self._translated():
             response = self._http.post("/v1/chat/completions", json=body)
             _raise_for(response)
-            found = response.json()["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+            answered = response.json()
+            call.take(answered.get("usage"))
+            found = answered["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
         top = {row["token"].strip(): float(row["logprob"]) for row in reversed(found)}
         return [top.get(word, UNLIKELY_LOGPROB) for word in words]
 
-    def stream(self, messages: list[Message], schema: dict[str, Any], sampling: Sampling) -> Iterator[Piece]:
+    def stream(
+        self, messages: list[Message], schema: dict[str, Any], sampling: Sampling, purpose: Purpose = UNNAMED
+    ) -> Iterator[Piece]:
         """Stream one completion constrained to ``schema``; closing the iterator aborts the request.
 
         Raises: InferenceUnavailable, InferenceBusy, ConstraintFailed, InferenceFailed (also while streaming).
         """
+        body = self._body(messages, schema, sampling) | {"stream": True, "stream_options": {"include_usage": True}}
+        with self._recorded(purpose) as call:
+            call.outcome = "aborted"  # unless the end is reached: a reader may go away
+            with self._translated(), self._http.stream("POST", "/v1/chat/completions", json=body) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    _raise_for(response)
+                for piece in _pieces(response.iter_lines()):
+                    call.take(piece.usage)
+                    yield piece
+            call.outcome = "finished"
+
+    def judge(
+        self, messages: list[Message], schema: dict[str, Any], sampling: Sampling, purpose: Purpose = UNNAMED
+    ) -> Judgement:
+        """One whole completion constrained to ``schema``, with how sure the model was of its first true or false.
+
+        Raises: as ``stream``.
+        """
+        body = self._body(messages, schema, sampling) | {"logprobs": True, "top_logprobs": 10}
+        with self._recorded(purpose) as call, self._translated():
+            response = self._http.post("/v1/chat/completions", json=body)
+            _raise_for(response)
+            answered = response.json()
+            call.take(answered.get("usage"))
+            choice = answered["choices"][0]
+            if choice.get("finish_reason") == "length":
+                raise ConstraintFailed(
+                    f"The model did not finish within {sampling.max_tokens} tokens, so nothing of it was used.",
+                    hint="Ask again, or ask for something shorter.",
+                )
+            return Judgement(str(choice["message"]["content"]), _probability(choice.get("logprobs")))
+
+    def _body(self, messages: list[Message], schema: dict[str, Any], sampling: Sampling) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
             "messages": messages,
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": "turn", "schema": schema, "strict": True},
@@ -170,11 +268,19 @@ class LlmClient:
         }
         if sampling.seed is not None:
             body["seed"] = sampling.seed
-        with self._translated(), self._http.stream("POST", "/v1/chat/completions", json=body) as response:
-            if response.status_code >= 400:
-                response.read()
-                _raise_for(response)
-            yield from _pieces(response.iter_lines())
+        return body
+
+    @contextmanager
+    def _recorded(self, purpose: Purpose) -> Iterator[ModelCall]:
+        call = ModelCall(purpose, self.model)
+        try:
+            yield call
+        except AppError as error:
+            call.outcome = error.code
+            raise
+        finally:
+            call.end()
+            self.on_call(call)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -224,6 +330,21 @@ def _pieces(lines: Iterator[str]) -> Iterator[Piece]:
             "The inference process stopped in the middle of its answer.",
             hint="It is being restarted; send the message again in a moment.",
         )
+
+
+def _probability(logprobs: dict[str, Any] | None) -> float | None:
+    """The probability of true at the first place that says true or false. Source: OpenAI ``choices[].logprobs``."""
+    for entry in (logprobs or {}).get("content") or []:
+        if str(entry["token"]).strip() not in {"true", "false"}:
+            continue
+        masses = {"true": 0.0, "false": 0.0}
+        for option in entry.get("top_logprobs") or []:
+            word = str(option["token"]).strip().casefold()
+            if word in masses:
+                masses[word] += math.exp(option["logprob"])
+        total = sum(masses.values())
+        return masses["true"] / total if total else None
+    return None
 
 
 def _raise_for(response: httpx.Response) -> None:

@@ -19,6 +19,8 @@ from app.actions.execution import ExecutionService
 from app.actions.holds import HoldService
 from app.actions.policies import PolicyService
 from app.actions.service import ActionService
+from app.analytics.service import AnalyticsService, CallRecorder
+from app.assistant.service import AssistantService
 from app.audit.service import AuditService
 from app.auth.records import Actor
 from app.auth.service import AuthService
@@ -27,6 +29,7 @@ from app.chat.service import ChatService
 from app.conversations.service import ConversationService
 from app.db.engine import Database
 from app.db.migrate import migrate
+from app.generation.service import GenerationService
 from app.llm import LlmClient
 from app.media.service import MediaService
 from app.memory.embedder import Embedder
@@ -62,6 +65,9 @@ class Services:
     recipes: RecipeService
     chat: ChatService
     outcomes: OutcomeReporter
+    assistant: AssistantService
+    generation: GenerationService
+    analytics: AnalyticsService
     _build: Callable[[Database], Services]
     _by_project: dict[str, Services] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -117,6 +123,8 @@ def build_services(
         holds = HoldService(database, audit)
         execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
         memory = MemoryService(database, audit, embedder or llm, settings, slots)
+        own_llm = llm.recording(CallRecorder(database))
+        analytics = AnalyticsService(database, actions)
         return Services(
             settings=settings,
             database=database,
@@ -133,8 +141,11 @@ def build_services(
             media=media,
             memory=memory,
             recipes=RecipeService(database, audit),
-            chat=ChatService(database, conversations, proposals, accounts, memory, llm),
-            outcomes=OutcomeReporter(database, conversations, proposals, execution, llm),
+            chat=ChatService(database, conversations, proposals, accounts, memory, own_llm),
+            outcomes=OutcomeReporter(database, conversations, proposals, execution, own_llm),
+            assistant=AssistantService(memory, own_llm),
+            generation=GenerationService(database, memory, proposals, own_llm),
+            analytics=analytics,
             _build=over,
         )
 

@@ -20,6 +20,7 @@ _COME_WITH = {
     "starlette": "fastapi",
     "anyio": "fastapi",
     "pydantic-core": "pydantic",
+    "pandas": "gradio",
     "huggingface-hub": "transformers",
 }
 

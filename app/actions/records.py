@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -142,3 +142,37 @@ class WorkerState:
 
     status: str
     last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many actions share these days (UTC), this type, platform and status."""
+
+    created_on: date
+    decided_on: date | None
+    finished_on: date | None
+    type: str
+    platform: str
+    status: Status
+    count: int
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a person said no."""
+        return self.status is Status.REJECTED
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether they were decided, and not against."""
+        undecided = {Status.AWAITING_APPROVAL, Status.REJECTED, Status.EXPIRED}
+        return self.decided_on is not None and self.status not in undecided
+
+    @property
+    def is_published(self) -> bool:
+        """Whether they are posts that went out."""
+        return self.status is Status.SUCCEEDED and bool(self.platform)
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether they were tried and did not succeed for sure."""
+        return self.status in {Status.FAILED, Status.UNCONFIRMED}

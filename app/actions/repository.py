@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
-from app.actions.records import Status
+from app.actions.records import Status, Tally
 from app.actions.tables import (
     ActionRow,
     ApprovalRow,
@@ -54,6 +54,27 @@ def newest(session: Session, status: Status | None, limit: int) -> list[ActionRo
     if status is not None:
         query = query.where(ActionRow.status == status)
     return list(session.scalars(query))
+
+
+def tally(session: Session, since: datetime) -> list[Tally]:
+    """Actions that were proposed, decided or finished since then, counted by their days, type, platform and status."""
+    days = [func.date(column) for column in (ActionRow.created_at, ActionRow.decided_at, ActionRow.finished_at)]
+    platform = func.coalesce(func.json_extract(ActionRow.params_json, "$.platform"), "")
+    groups = [*days, ActionRow.type, platform, ActionRow.status]
+    is_new = or_(ActionRow.created_at >= since, ActionRow.decided_at >= since, ActionRow.finished_at >= since)
+    query = select(*groups, func.count()).where(is_new).group_by(*groups)
+    return [
+        Tally(
+            date.fromisoformat(row[0]),
+            date.fromisoformat(row[1]) if row[1] else None,
+            date.fromisoformat(row[2]) if row[2] else None,
+            row[3],
+            str(row[4]),
+            Status(row[5]),
+            row[6],
+        )
+        for row in session.execute(query)
+    ]
 
 
 def with_status(session: Session, status: Status) -> list[ActionRow]:

@@ -17,7 +17,7 @@ from app.accounts.service import AccountService
 from app.actions import proposals, repository
 from app.actions.approvals import ApprovalDesk, current_digest
 from app.actions.policies import Policy, PolicyService, requirement
-from app.actions.records import Action, Approval, Status
+from app.actions.records import Action, Approval, Status, Tally
 from app.actions.recovery import expire_overdue
 from app.actions.tables import ActionRow
 from app.audit.service import AuditService
@@ -96,8 +96,13 @@ class ActionService:
         actor: str,
         conversation_id: str | None = None,
         not_before: datetime | None = None,
+        is_tainted: bool = False,
     ) -> Action:
-        """``propose`` within the caller's transaction."""
+        """``propose`` within the caller's transaction.
+
+        Args:
+            is_tainted: the params were made from documents or pages, so no policy may approve them by itself.
+        """
         valid = proposals.validated_params(proposals.type_named(type_name), params)
         params_json = proposals.params_json_of(self._media.checked(session, valid))
         accounts = self._accounts.ports(session)
@@ -110,7 +115,7 @@ class ActionService:
             project_id=scope_of(session) or DEFAULT_PROJECT,
             intent_id=f"int_{uuid.uuid4().hex}",
             proposed_by=str(actor)[:100],
-            is_tainted=conversation_id is not None and self._is_tainted(session, conversation_id),
+            is_tainted=is_tainted or (conversation_id is not None and self._is_tainted(session, conversation_id)),
             created_at=clock.now(),
             not_before=_plan(not_before),
             due_timer=_due_timer(not_before),
@@ -138,6 +143,12 @@ class ActionService:
         self._expire_overdue()
         with self._database.read() as session:
             return self._shown(session, repository.newest(session, status, limit))
+
+    def tally(self, since: datetime) -> list[Tally]:
+        """What was proposed, decided or finished since then, counted by day, type, platform and status."""
+        self._expire_overdue()
+        with self._database.read() as session:
+            return repository.tally(session, since)
 
     def edit(
         self, action_id: str, params: dict[str, Any] | None, *, actor: str, not_before: datetime | Keep | None = KEEP

@@ -17,7 +17,7 @@ from app.chat.service import NOTES_CHARS, SAMPLING, with_named_sources
 from app.conversations.service import ConversationService
 from app.db.engine import Database
 from app.errors import AppError, NotFound
-from app.llm import LlmClient
+from app.llm import LlmClient, Purpose
 
 TOLD = frozenset(
     {Status.SUCCEEDED, Status.FAILED, Status.UNCONFIRMED}
@@ -95,7 +95,9 @@ class OutcomeReporter:
         passages = best_passages(str(result.get("text", "")), question, NOTES_CHARS, self._llm.embed)
         notes = [Note(str(result.get("title") or result.get("final_url", "the page")), "\n…\n".join(passages))]
         draft = PartialTurn(lambda _text: None)
-        for piece in self._llm.stream(prompt.page_messages(question, notes), turn_schema([]), SAMPLING):
+        for piece in self._llm.stream(
+            prompt.page_messages(question, notes), turn_schema([]), SAMPLING, Purpose("page", question)
+        ):
             draft.take(piece.text)
         return parse_turn(draft.text, []).reply
 

@@ -24,7 +24,7 @@ from app.chat.spans import topic_of
 from app.conversations.service import ConversationService, StoredMessage
 from app.db.engine import Database
 from app.errors import AppError, Conflict
-from app.llm import ConstraintFailed, LlmClient, Message, Sampling
+from app.llm import ConstraintFailed, LlmClient, Message, Purpose, Sampling
 from app.memory.records import Passage
 from app.memory.service import MemoryService
 from app.text import checked_text
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE_CHARS = 8_000
 NOTES_CHARS = 3_600  # about 900 tokens: some seconds of prompt on two cores
 SAMPLING = Sampling(max_tokens=1_200)
+_WARM_UP = Purpose("warm_up")
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class _Request:
     history: list[PastMessage]
     said: list[str]
     passages: list[Passage]
+    purpose: Purpose
     emit: Callable[[Event], None]
 
     def progress(self, text: str) -> None:
@@ -116,7 +118,9 @@ class ChatService:
                 continue
             try:
                 opinion_of(self._llm, "Hi!", None)
-                for _ in self._llm.stream(prompt.turn_messages([], "Hi!"), turn_schema([]), Sampling(max_tokens=1)):
+                for _ in self._llm.stream(
+                    prompt.turn_messages([], "Hi!"), turn_schema([]), Sampling(max_tokens=1), _WARM_UP
+                ):
                     pass
             except AppError as error:
                 log.info("warm_up_failed", code=error.code, error=error.message)
@@ -174,6 +178,7 @@ class ChatService:
             history=history,
             said=[past.content for past in history if past.role == "user"] + [text],
             passages=self._memory.context_for(topic_of(text), NOTES_CHARS),
+            purpose=Purpose("chat", text),
             emit=emit,
         )
         request.progress("Thinking")
@@ -215,7 +220,7 @@ class ChatService:
         """The turn of exactly the decided type, its reply streamed as it is written."""
         draft = PartialTurn(lambda text: request.emit(Delta(text)))
         finish_reason = None
-        pieces = self._llm.stream(messages, turn_schema(offers, must_act=bool(offers)), SAMPLING)
+        pieces = self._llm.stream(messages, turn_schema(offers, must_act=bool(offers)), SAMPLING, request.purpose)
         try:
             for piece in pieces:
                 draft.take(piece.text)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, exists, or_, select
+from sqlalchemy import Integer, Select, bindparam, column, delete, or_, select, text
 from sqlalchemy.orm import Session
 
 from app.conversations.tables import ConversationRow, MessageRow
+
+TRIGRAM = 3
 
 
 def add(session: Session, row: ConversationRow | MessageRow) -> None:
@@ -23,12 +25,26 @@ def newest(session: Session, limit: int, containing: str = "") -> list[Conversat
     """The most recently used first; only those whose title or messages contain the text, if one is given."""
     query = select(ConversationRow).order_by(ConversationRow.updated_at.desc(), ConversationRow.id).limit(limit)
     if containing:
-        in_message = exists().where(
-            MessageRow.conversation_id == ConversationRow.id,
-            MessageRow.content.icontains(containing, autoescape=True),
-        )
-        query = query.where(or_(ConversationRow.title.icontains(containing, autoescape=True), in_message))
+        in_title = ConversationRow.title.icontains(containing, autoescape=True)
+        query = query.where(or_(in_title, ConversationRow.id.in_(_saying(containing))))
     return list(session.scalars(query))
+
+
+def _saying(words: str) -> Select[str]:
+    """The conversations with a message that holds every one of the words, or parts of words.
+
+    The index is of trigrams: what is shorter than three characters is looked for without it.
+    """
+    query = select(MessageRow.conversation_id)
+    for word in words.split():
+        if len(word) >= TRIGRAM:
+            phrase = '"' + word.replace('"', '""') + '"'  # quoted, because raw text is FTS5 syntax
+            found = text("SELECT rowid FROM message_texts WHERE message_texts MATCH :phrase")
+            rows = found.bindparams(bindparam("phrase", phrase, unique=True)).columns(column("rowid", Integer))
+            query = query.where(MessageRow.position.in_(rows))
+        else:
+            query = query.where(MessageRow.content.icontains(word, autoescape=True))
+    return query
 
 
 def messages(session: Session, conversation_id: str, newest_only: int | None = None) -> list[MessageRow]:

@@ -47,3 +47,8 @@ class Passage:
     text: str
     score: float
     similarity: float
+
+    @property
+    def asset_id(self) -> str:
+        """The document's id, as the assistant's citations call it."""
+        return self.document_id

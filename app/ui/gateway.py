@@ -14,6 +14,8 @@ import httpx
 from app.client import SESSION_COOKIE, HeraldClient
 
 _SCHEMAS_FRESH_S = 300.0
+PROJECT_COOKIE = "herald_project"
+DEFAULT_PROJECT = "prj_default"
 
 
 class Gateway:
@@ -48,6 +50,11 @@ class Gateway:
             http=self._http,
             headers={"Host": named, "Origin": f"http://{named}"},
         )
+
+    def project_id(self, request: gr.Request) -> str:
+        """The project that is open in the browser, else the one that is there from the start."""
+        inner = request.request
+        return (inner.cookies.get(PROJECT_COOKIE) if inner else None) or DEFAULT_PROJECT
 
     def schemas(self, client: HeraldClient) -> dict[str, dict[str, Any]]:
         """Params schema by action type, remembered for some minutes. Raises: ApiError."""
