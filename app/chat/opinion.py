@@ -13,7 +13,7 @@ import structlog
 from app.chat.classifier import OPINIONS, opinion_model
 from app.chat.prompt import PastMessage
 from app.errors import AppError
-from app.llm import LlmClient, Message
+from app.llm import LlmClient, Message, Purpose
 
 MESSAGE_CHARS = 1_200
 BEFORE_CHARS = 600
@@ -39,7 +39,7 @@ def opinion_of(llm: LlmClient, message: str, last: PastMessage | None) -> list[f
 def asked(llm: LlmClient, message: str, before: str) -> list[float]:
     """The model's opinion of ``message`` after the assistant had said ``before`` ("" at the beginning)."""
     messages: list[Message] = [*_prefix(), {"role": "user", "content": _shown(message, before)}]
-    return llm.first_word(messages, OPINIONS)
+    return llm.first_word(messages, OPINIONS, Purpose("chat", message))
 
 
 def _before(last: PastMessage | None) -> str:
