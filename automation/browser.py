@@ -100,8 +100,13 @@ def open_browser(
     storage_state: dict[str, Any] | None = None,
     max_bytes: int | None = None,
     resolver: Resolver | None = None,
+    agent: str = "",
 ) -> Iterator[BrowserSession]:
     """Start a browser behind the execution's proxy, and take it down again.
+
+    Args:
+        agent: what the browser's User-Agent ends with, for sites to know that a program reads; empty for an owner's
+            own doing.
 
     A Playwright error inside becomes an ActionError, with a screenshot of the failure where the page can still be
     drawn. Raises: ActionError.
@@ -120,6 +125,7 @@ def open_browser(
             accept_downloads=False,
             service_workers="block",
             locale="en-US",
+            user_agent=f"{_plain_agent(browser)} {agent}" if agent else None,
         )
         browser_context.set_default_timeout(min(20.0, context.timeout_s) * 1000)
         session = BrowserSession(context, browser_context.new_page(), egress, deadline)
@@ -210,6 +216,12 @@ def kill_browser_of(action_id: str) -> None:
     kill = _killers.get(action_id)
     if kill is not None:
         kill()
+
+
+def _plain_agent(browser: Browser) -> str:
+    """The User-Agent of a Chromium with a window; source: Chromium's reduced User-Agent."""
+    major = browser.version.partition(".")[0]
+    return f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Safari/537.36"
 
 
 def _is_root() -> bool:

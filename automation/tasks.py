@@ -23,6 +23,7 @@ from automation.config import AutomationSettings
 from automation.execution import Interrupted
 from automation.hands.client import Hands
 from automation.queue import LOOK_UP_ACTION, REPORT_OUTCOME, enqueue
+from automation.robots_cache import RobotsCache
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ class ActionRunner:
         self._worker_id = worker_id
         self._settings = settings
         self._hands = hands
+        self._robots = RobotsCache()
         self._stopping = threading.Event()
         self._running: dict[str, bool] = {}  # action id → whether it has begun the irreversible step
         self._lock = threading.Lock()
@@ -216,6 +218,8 @@ class ActionRunner:
             before_irreversible=before_irreversible,
             account=account,
             credential=services.accounts.credential(account) if account else None,
+            load_robots=self._robots.load,
+            save_robots=self._robots.save,
             load_session=(lambda: services.accounts.load_session(account)) if account else (lambda: None),
             save_session=save_session if account else (lambda _state: None),
             recipe=services.recipes.active(kind) if kind else None,

@@ -90,10 +90,15 @@ class ScrapeUrl(ActionType[ScrapeUrlParams]):
     def execute(self, params: ScrapeUrlParams, context: ActionContext) -> ActionResult:
         """Read the page. Its text is data: nothing in it is ever followed. Raises: ActionError."""
         from automation.browser import open_browser  # late: the web process never loads Playwright
+        from automation.robots import AGENT, check_robots
 
         url = normalise_url(params.url)
-        with open_browser(context) as session:
+        with open_browser(context, agent=AGENT) as session:
+            context.progress("Asking whether the page may be read")
+            check_robots(url, context, session.egress)
             response = session.open(url)
+            if session.page.url.startswith("http"):  # where redirects led has rules of its own
+                check_robots(session.page.url, context, session.egress)
             content_type = _content_type(session.main_response or response)
             if content_type in _PAGE_TYPES:
                 data = _read_page(session)
