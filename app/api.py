@@ -17,6 +17,7 @@ from app.chat import routes as chat
 from app.conversations import routes as conversations
 from app.generation import routes as generation
 from app.media import routes as media
+from app.memory import asset_routes as assets
 from app.memory import routes as memory
 from app.recipes import routes as recipes
 
@@ -29,6 +30,7 @@ DOMAINS: tuple[APIRouter, ...] = (
     conversations.router,
     media.router,
     memory.router,
+    assets.router,
     assistant.router,
     generation.router,
     analytics.router,

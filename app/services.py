@@ -33,11 +33,15 @@ from app.generation.service import GenerationService
 from app.llm import LlmClient
 from app.media.service import MediaService
 from app.memory.embedder import Embedder
-from app.memory.service import MAX_DOCUMENTS_AT_ONCE, MemoryService
+from app.memory.index import VectorIndex
+from app.memory.ingestion import IngestionService
+from app.memory.scanner import VirusScanner
+from app.memory.service import MemoryService
+from app.memory.storage import Originals
 from app.projects.service import ProjectService
 from app.recipes.service import RecipeService
 from app.settings import Settings
-from automation.queue import enqueue, open_queue
+from automation.queue import INGEST_ASSETS, RUN_ACTION, enqueue, open_queue
 
 
 @dataclass(slots=True)
@@ -45,7 +49,7 @@ class Services:
     """Everything that the app and the worker can do, by domain.
 
     Those of the box see every project's rows and put what they add into the default project; ``within`` gives those of
-    one project. ``auth`` and ``projects`` are the same in all.
+    one project. ``auth``, ``projects`` and ``ingestion`` are the same in all.
     """
 
     settings: Settings
@@ -63,6 +67,7 @@ class Services:
     holds: HoldService
     memory: MemoryService
     recipes: RecipeService
+    ingestion: IngestionService
     chat: ChatService
     outcomes: OutcomeReporter
     assistant: AssistantService
@@ -86,13 +91,18 @@ class Services:
 
 
 def build_services(
-    settings: Settings, *, embedder: Embedder | None = None, wake: Callable[[str], None] | None = None
+    settings: Settings,
+    *,
+    embedder: Embedder | None = None,
+    wake: Callable[[str], None] | None = None,
+    wake_ingestion: Callable[[str], None] | None = None,
 ) -> Services:
     """Open the database (bringing it up to date) and build the services over it.
 
     Args:
         embedder: what embeds texts; without it the inference client.
         wake: what tells the worker that an action was approved; without it Huey's queue in the data home.
+        wake_ingestion: what tells it that an asset waits; likewise.
 
     Raises: DatabaseUnusable, KeyUnreadable, StorageFull.
     """
@@ -100,12 +110,15 @@ def build_services(
     migrate(database)
     llm = LlmClient(settings.inference_origin, settings.inference_key_text(), settings.model, settings.embedding_model)
     vault = Vault(settings.home, settings.vault_key_text())
-    slots = threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
     box_audit = AuditService(database, settings.audit_anchor)
     box_audit.catch_up()
     auth = AuthService(database, box_audit, settings)
     projects = ProjectService(database)
-    wake = wake or _queue_wake(settings)
+    wake = wake or _queue_wake(settings, RUN_ACTION)
+    wake_ingestion = wake_ingestion or _queue_wake(settings, INGEST_ASSETS)
+    originals, index = Originals(settings.documents_dir), VectorIndex()
+    scanner = VirusScanner(settings.clamd) if settings.clamd else None
+    ingestion = IngestionService(database, embedder or llm, originals, settings.embedding_model, scanner)
     desk = ApprovalDesk(settings.home)
     expires_after = timedelta(hours=settings.proposal_expires_h)
 
@@ -122,7 +135,7 @@ def build_services(
         proposals = ActionService(*proposing)  # all that the chat, and so a model, can reach
         holds = HoldService(database, audit)
         execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
-        memory = MemoryService(database, audit, embedder or llm, settings, slots)
+        memory = MemoryService(database, audit, embedder or llm, settings, ingestion, originals, index, wake_ingestion)
         own_llm = llm.recording(CallRecorder(database))
         analytics = AnalyticsService(database, actions)
         return Services(
@@ -140,6 +153,7 @@ def build_services(
             policies=policies,
             media=media,
             memory=memory,
+            ingestion=ingestion,
             recipes=RecipeService(database, audit),
             chat=ChatService(database, conversations, proposals, accounts, memory, own_llm),
             outcomes=OutcomeReporter(database, conversations, proposals, execution, own_llm),
@@ -152,11 +166,11 @@ def build_services(
     return over(database)
 
 
-def _queue_wake(settings: Settings) -> Callable[[str], None]:
+def _queue_wake(settings: Settings, task: str) -> Callable[[str], None]:
     huey = open_queue(settings.home / "queue.db")
 
-    def wake(action_id: str) -> None:
-        enqueue(action_id, huey=huey)
+    def wake(row_id: str) -> None:
+        enqueue(row_id, task=task, huey=huey)
 
     return wake
 

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     max_body_mb: Annotated[int, Field(ge=1, le=100)] = Field(
         4, description="Largest body of any other request, in MiB."
     )
+    clamd: Annotated[str, Field(pattern=r"^$|^unix:/.+$|^.+:\d{1,5}$")] = Field(
+        "", description="ClamAV daemon that scans documents: `unix:/path/of/its.sock` or `host:port`. Unset: no scan."
+    )
     proposal_expires_h: Annotated[float, Field(gt=0, le=8_760)] = Field(
         24.0, description="Hours after which a proposal that nobody decided expires."
     )

@@ -24,6 +24,7 @@ from models.home import herald_home
 RUN_ACTION = "run_action"
 REPORT_OUTCOME = "report_outcome"
 LOOK_UP_ACTION = "look_up_action"
+INGEST_ASSETS = "ingest_assets"
 _MESSAGE_FIELDS = Message._fields
 _queues: dict[Path, Huey] = {}
 _queues_lock = threading.Lock()
@@ -82,6 +83,7 @@ def open_queue(path: Path, *, run_action: Callable[[str], None] | None = None, *
     _declare(huey, RUN_ACTION, run_action)
     _declare(huey, REPORT_OUTCOME, bodies.get(REPORT_OUTCOME))
     _declare(huey, LOOK_UP_ACTION, bodies.get(LOOK_UP_ACTION))
+    _declare(huey, INGEST_ASSETS, bodies.get(INGEST_ASSETS))
     return huey
 
 

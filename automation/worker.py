@@ -28,7 +28,8 @@ from automation.browser import BrowserMissing, find_chromium
 from automation.config import AutomationSettings
 from automation.hands.client import Hands
 from automation.hands.report import write_warnings
-from automation.queue import LOOK_UP_ACTION, REPORT_OUTCOME, open_queue
+from automation.ingestion import IngestionRunner
+from automation.queue import INGEST_ASSETS, LOOK_UP_ACTION, REPORT_OUTCOME, open_queue
 from automation.tasks import ActionRunner
 
 log = structlog.get_logger(__name__)
@@ -47,14 +48,20 @@ class Worker:
         self._stop = threading.Event()
         self._hands = hands or Hands(settings, hidden=(services.settings.home,))
         self._runner = ActionRunner(services, self.id, settings, self._hands)
+        self._ingestion = IngestionRunner(services.ingestion)
         self._huey = open_queue(
             services.settings.home / "queue.db",
             run_action=self._runner.run_action,
-            **{REPORT_OUTCOME: self._runner.report_outcome, LOOK_UP_ACTION: self._runner.look_up_action},
+            **{
+                REPORT_OUTCOME: self._runner.report_outcome,
+                LOOK_UP_ACTION: self._runner.look_up_action,
+                INGEST_ASSETS: self._ingestion.run,
+            },
         )
         self._runner.huey = self._huey
+        self._ingestion.huey = self._huey
         self._consumer = self._huey.create_consumer(
-            workers=settings.worker_threads,
+            workers=settings.worker_threads + 1,  # taking documents in keeps one of them busy for minutes
             worker_type="thread",
             periodic=False,
             initial_delay=0.05,
@@ -72,6 +79,8 @@ class Worker:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
         self._quietly("sweep", self._runner.sweep)
+        self._quietly("ingestion_sweep", self._ingestion.sweep)
+        self._quietly("leftovers", self._services.ingestion.clear_leftovers)
         log.info("worker_ready", worker_id=self.id)
         last_sweep = time.monotonic()
         while not self._stop.wait(1.0):
@@ -79,8 +88,10 @@ class Worker:
             if time.monotonic() - last_sweep >= SWEEP_EVERY_S:
                 last_sweep = time.monotonic()
                 self._quietly("sweep", self._runner.sweep)
+                self._quietly("ingestion_sweep", self._ingestion.sweep)
         log.info("worker_stopping", worker_id=self.id)
         self._consumer.stop_flag.set()
+        self._ingestion.stop()
         self._runner.stop()
         self._consumer.stop(graceful=True)
         self._hands.close()

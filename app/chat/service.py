@@ -277,7 +277,8 @@ def _as_turn(action: Action | None) -> dict[str, Any] | None:
 
 def _source(passage: Passage) -> dict[str, Any]:
     return {
-        "document_id": passage.document_id,
+        "document_id": passage.asset_id,
+        "chunk_id": passage.chunk_id,
         "filename": passage.filename,
         "place": passage.place,
         "quote": passage.text,

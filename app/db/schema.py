@@ -16,4 +16,4 @@ import app.recipes.tables  # noqa: F401 - imported for the metadata
 from app.db.engine import Table
 
 metadata = Table.metadata
-SHADOW_PREFIXES = ("chunk_texts", "chunk_vectors", "message_texts")
+SHADOW_PREFIXES = ("chunk_texts", "message_texts")

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
 
 RRF_K = 60  # Source: Cormack, Clarke, Büttcher, "Reciprocal Rank Fusion", SIGIR 2009
 MAX_QUERY_WORDS = 64
 MIN_SIMILARITY = 0.22
 MIN_WORD_COVERAGE = 0.5
 REDUNDANT_OVERLAP = 0.8
+MAX_MATCHES = 10_000
+MMR_RELEVANCE = (
+    0.7  # Source: Carbonell, Goldstein, "The Use of MMR", SIGIR 1998: the share of relevance against novelty
+)
+MIN_EXCERPT_CHARS = 200
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 _WORD = re.compile(r"\w+")
 STOP_WORDS = frozenset(
     """
@@ -31,9 +41,26 @@ def content_words_of(text: str) -> list[str]:
     return [word for word in words if word not in STOP_WORDS] or words
 
 
-def fts_query_of(question: str) -> str:
-    """An FTS5 query for any of the words. Each is quoted, because raw text is FTS5 syntax; "" when there is none."""
-    return " OR ".join(f'"{word}"' for word in content_words_of(question)[:MAX_QUERY_WORDS])
+def fts_query_of(question: str, count_of: Callable[[str], int]) -> str:
+    """An FTS5 query for the words of a question, each quoted, because raw text is FTS5 syntax; "" when there is none.
+
+    Ranking costs a microsecond for each passage that matches, so at most about MAX_MATCHES may: any of the words, the
+    rarest first, as far as that goes; where every word is commoner than that, all of them together.
+
+    Args:
+        count_of: how many passages match an FTS5 query, counted no further than MAX_MATCHES + 1.
+    """
+    quoted = [f'"{word}"' for word in content_words_of(question)[:MAX_QUERY_WORDS]]
+    counted = sorted((count_of(word), word) for word in quoted)
+    known = [(count, word) for count, word in counted if count]
+    rare: list[str] = []
+    total = 0
+    for count, word in known:
+        total += count
+        if total > MAX_MATCHES:
+            break
+        rare.append(word)
+    return " OR ".join(rare) if rare else " AND ".join(word for _count, word in known)
 
 
 def fused(rankings: list[list[int]]) -> dict[int, float]:
@@ -59,3 +86,53 @@ def is_redundant(text: str, chosen: list[str]) -> bool:
     """Whether nearly all words of the passage are in one that was chosen already."""
     words = set(words_of(text))
     return any(len(words & set(words_of(other))) >= REDUNDANT_OVERLAP * len(words) for other in chosen)
+
+
+def diversified(relevance: list[float], vectors: npt.NDArray[np.float32]) -> list[int]:
+    """Positions in the order of maximal marginal relevance: next comes what is relevant and unlike what came before.
+
+    Args:
+        relevance: of each item, 0 to 1, as comparable with a cosine similarity.
+        vectors: ``(n, d)`` of length 1.
+    """
+    likeness = vectors @ vectors.T
+    nearest = np.zeros(len(relevance))
+    left = list(range(len(relevance)))
+    order: list[int] = []
+    while left:
+        best = max(left, key=lambda i: (MMR_RELEVANCE * relevance[i] - (1 - MMR_RELEVANCE) * nearest[i], -i))
+        order.append(best)
+        left.remove(best)
+        nearest = np.maximum(nearest, likeness[best])
+    return order
+
+
+def joined(first: str, second: str) -> str:
+    """Two neighbouring chunks as one text: what the second repeats of the first's end stands once."""
+    for size in range(min(len(first), len(second), 1_000), 15, -1):
+        if first.endswith(second[:size]):
+            return first + second[size:]
+    return f"{first}\n{second}"
+
+
+def excerpt(text: str, question: str, max_chars: int) -> str:
+    """At most ``max_chars`` of the text: the run of whole sentences or lines that holds most of the question's words.
+
+    "" when not even one sentence fits, or too little would be left to mean anything.
+    """
+    if len(text) <= max_chars:
+        return text
+    if max_chars < MIN_EXCERPT_CHARS:
+        return ""
+    ends = [match.start() for match in _SENTENCE_END.finditer(text)] + [len(text)]
+    starts = [0] + [match.end() for match in _SENTENCE_END.finditer(text)]
+    wanted = set(content_words_of(question))
+    best, best_score = (0, 0), (-1, -1)
+    for index, start in enumerate(starts):
+        fitting = [end for end in ends[index:] if end - start <= max_chars]
+        if fitting:
+            window = text[start : fitting[-1]]
+            score = (len(wanted & set(words_of(window))), len(window))
+            if score > best_score:
+                best, best_score = (start, fitting[-1]), score
+    return text[best[0] : best[1]].strip()

@@ -1,41 +1,70 @@
-"""Taking documents in, searching them, and choosing the passages for a prompt."""
+"""What the box knows: taking files in, listing and deleting them, and finding passages."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
+import time
 import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
+import structlog
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.audit.service import AuditService
-from app.db.engine import Database, StorageFull
-from app.errors import NotFound, TooLarge, TooManyRequests, UpstreamFailed
-from app.memory import repository, rules
-from app.memory.chunking import chunks_of
-from app.memory.embedder import DIMENSIONS, Embedder
-from app.memory.extraction import extract
-from app.memory.records import Chunk, Document, Passage
+from app.db.engine import Database
+from app.db.scope import DEFAULT_PROJECT
+from app.errors import InvalidInput, NotFound, TooLarge, TooManyRequests
+from app.memory import repository, retrieval
+from app.memory.embedder import Embedder
+from app.memory.index import VectorIndex
+from app.memory.ingestion import CLAIM_S, IngestionService, asset_error, checked_vectors
+from app.memory.records import EVERYTHING, Asset, AssetStatus, Passage, SearchFilter
 from app.memory.sniffing import sniff
-from app.memory.tables import DocumentRow
+from app.memory.storage import Originals
+from app.memory.tables import AssetRow
 from app.settings import Settings
 from app.text import checked_text
 
-MAX_DOCUMENT_CHARS = 2_000_000  # about 2,500 chunks: a minute of embedding on two cores
+log = structlog.get_logger(__name__)
+
+MAX_WAITED_CHARS = 2_000_000  # about 1,000 chunks: a minute of embedding on two cores, while somebody waits
 MAX_DOCUMENTS_AT_ONCE = 8  # each holds one of the server's forty threads for as long as it is embedded
-CANDIDATES = 40
 QUERY_MAX_CHARS = 2_000
+MAX_TAGS = 20
+MAX_TAG_CHARS = 50
+PASSAGE_NEIGHBOURS = 2
+POLL_S = 0.1
+_slots = threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
+
+Wake = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageInContext:
+    """A chunk with the text around it, as its asset has it."""
+
+    asset: Asset
+    chunk_id: int
+    place: str
+    before: str
+    text: str
+    after: str
 
 
 class MemoryService:
-    """The documents that the box knows."""
+    """The assets of one project (the database's; the default one when it is limited to none).
+
+    Args:
+        wake: tells the worker that an asset waits.
+    """
 
     def __init__(
         self,
@@ -43,23 +72,187 @@ class MemoryService:
         audit: AuditService,
         embedder: Embedder,
         settings: Settings,
-        slots: threading.BoundedSemaphore | None = None,
+        ingestion: IngestionService,
+        originals: Originals,
+        index: VectorIndex,
+        wake: Wake,
     ) -> None:
         self._database = database
+        self._project_id = database.project_id or DEFAULT_PROJECT
         self._audit = audit
         self._embedder = embedder
         self._settings = settings
-        self._slots = slots or threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
+        self._ingestion = ingestion
+        self._originals = originals
+        self._index = index
+        self._wake = wake
 
-    def add(self, filename: str, content: bytes, actor: str) -> tuple[Document, bool]:
-        """Take a document in; the second value is False when the same content was there already.
+    # -- assets -------------------------------------------------------------------------------------------------
 
-        Everything is stored in one transaction after the last thing that may fail, so nothing is ever half-stored.
+    def upload(self, filename: str, content: bytes, actor: str, tags: Sequence[str] = ()) -> tuple[Asset, bool]:
+        """Keep a file; the worker takes it in. The second value is False when the same content was there already.
 
-        Raises: TooLarge, UnsupportedType, InvalidInput (empty, encrypted, damaged, no text), TooManyRequests,
-            InferenceUnavailable.
+        Raises: TooLarge, UnsupportedType, InvalidInput (empty, mislabelled, bad tags), StorageFull.
         """
+        asset, is_new = self._kept(
+            filename, content, checked_tags(tags), lambda s, row: self._record_added(s, row, actor)
+        )
+        if is_new:
+            self._wake_quietly(asset.id)
+        return asset, is_new
+
+    def add(self, filename: str, content: bytes, actor: str) -> tuple[Asset, bool]:
+        """Take a file in while the caller waits; nothing is kept of one that cannot be.
+
+        Raises: as ``upload``, and InvalidInput (encrypted, damaged, no text), TooManyRequests, InferenceUnavailable.
+        """
+        with _one_of_few(safe_filename(filename)):
+            while True:
+                asset, is_new = self._kept(filename, content, [], _leave_to_caller)
+                try:
+                    if asset.status == AssetStatus.INGESTED or self._ingestion.run_now(asset.id, MAX_WAITED_CHARS):
+                        return self._added(asset.id, is_new, actor), is_new
+                except BaseException:
+                    if is_new:
+                        self._forget(asset.id)
+                    raise
+                time.sleep(POLL_S)  # somebody else is taking the same content in
+
+    def assets(self) -> list[Asset]:
+        """The project's assets, the newest first."""
+        with self._database.read() as session:
+            return [_asset(row) for row in repository.every(session, self._project_id)]
+
+    def asset(self, asset_id: str) -> Asset:
+        """One asset. Raises: NotFound."""
+        with self._database.read() as session:
+            return _asset(_found(repository.by_id(session, asset_id), asset_id))
+
+    def ingest(self, asset_id: str, actor: str) -> Asset:
+        """Take the asset in (again); one that is on its way stays as it is. What was found before is found until then.
+
+        Raises: NotFound.
+        """
+        with self._database.write() as session:
+            row = _found(repository.by_id(session, asset_id), asset_id)
+            if row.status != AssetStatus.INGESTING:
+                row.status, row.error, row.retry_at, row.attempts = AssetStatus.UPLOADED, None, None, 0
+                row.chunks_done, row.chunks_total = 0, 0
+                repository.clear_staged(session, asset_id)
+                self._audit.record(session, "memory.ingestion_asked", actor=actor, detail=_detail(row))
+            asset = _asset(row)
+        self._wake_quietly(asset_id)
+        return asset
+
+    def set_tags(self, asset_id: str, tags: Sequence[str], actor: str) -> Asset:
+        """Replace the asset's tags. Raises: NotFound, InvalidInput."""
+        wanted = checked_tags(tags)
+        with self._database.write() as session:
+            row = _found(repository.by_id(session, asset_id), asset_id)
+            row.tags = wanted
+            self._audit.record(session, "memory.tagged", actor=actor, detail=_detail(row) | {"tags": wanted})
+            return _asset(row)
+
+    def content(self, asset_id: str) -> tuple[Asset, bytes]:
+        """The asset and its original. Raises: NotFound, OriginalMissing."""
+        asset = self.asset(asset_id)
+        return asset, self._originals.get(asset.sha256, asset.filename)
+
+    def delete(self, asset_id: str, actor: str) -> None:
+        """Forget the asset: its file, its chunks, their vectors. Raises: NotFound."""
+        with self._database.write() as session:
+            row = _found(repository.by_id(session, asset_id), asset_id)
+            self._audit.record(session, "memory.removed", actor=actor, detail=_detail(row))
+            self._remove(session, row)
+
+    def passage(self, asset_id: str, chunk_id: int) -> PassageInContext:
+        """A cited passage where it stands. Raises: NotFound, also for a passage that a later ingestion replaced."""
+        with self._database.read() as session:
+            asset = _found(repository.by_id(session, asset_id), asset_id)
+            chunk, _asset_row = repository.chunks_with_assets(session, [chunk_id]).get(chunk_id, (None, None))
+            if chunk is None or chunk.asset_id != asset.id:
+                raise NotFound(
+                    f"{asset.filename} has no passage {chunk_id}.",
+                    hint="It may have been taken in anew since; search again.",
+                )
+            around = repository.chunks_around(
+                session, asset_id, chunk.ordinal - PASSAGE_NEIGHBOURS, chunk.ordinal + PASSAGE_NEIGHBOURS
+            )
+            before = "\n\n".join(c.text for c in around if c.ordinal < chunk.ordinal)
+            after = "\n\n".join(c.text for c in around if c.ordinal > chunk.ordinal)
+            return PassageInContext(_asset(asset), chunk.id, chunk.place, before, chunk.text, after)
+
+    # -- finding ------------------------------------------------------------------------------------------------
+
+    def search(self, question: str, limit: int = 8, wanted: SearchFilter = EVERYTHING) -> list[Passage]:
+        """Passages by meaning and by words, the best first.
+
+        Raises: InvalidInput for an unacceptable question; InferenceUnavailable.
+        """
+        question = checked_text(question, "The question", max_chars=QUERY_MAX_CHARS)
+        query = self._query(question, wanted)
+        if query is None:
+            return []
+        with self._database.read() as session:
+            found = retrieval.candidates(session, self._index, query)
+            return retrieval.passages(session, found[:limit])
+
+    def context_for(self, question: str, budget_chars: int, wanted: SearchFilter = EVERYTHING) -> list[Passage]:
+        """The passages that belong into the prompt for a question: relevant, not redundant, within the budget.
+
+        Nothing when no asset is relevant. Only the first QUERY_MAX_CHARS of the question are looked up.
+
+        Raises: InferenceUnavailable.
+        """
+        query = self._query(question[:QUERY_MAX_CHARS], wanted)
+        if query is None:
+            return []
+        with self._database.read() as session:
+            return retrieval.context(session, self._index, query, budget_chars)
+
+    def _query(self, question: str, wanted: SearchFilter) -> retrieval.Query | None:
+        with self._database.read() as session:
+            if not repository.is_searchable(session, self._project_id):
+                return None
+        vector = checked_vectors(self._embedder.embed([question]), 1)[0]  # outside any transaction
+        return retrieval.Query(self._project_id, question, vector, wanted)
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+
+    def _kept(
+        self, filename: str, content: bytes, tags: list[str], finish: Callable[[Session, AssetRow], None]
+    ) -> tuple[Asset, bool]:
+        """Store the original and its row, which ``finish`` completes; False when the project has the content."""
         filename = safe_filename(filename)
+        self._check_size(filename, content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        with self._database.read() as session:
+            known = repository.by_sha256(session, self._project_id, sha256)
+            if known is not None:
+                return _asset(known), False
+        sniffed = sniff(content, filename)
+        self._originals.put(content, sha256)
+        with self._database.write() as session:
+            known = repository.by_sha256(session, self._project_id, sha256)
+            if known is not None:  # the same upload at the same time
+                return _asset(known), False
+            row = AssetRow(
+                id=f"ast_{uuid.uuid4().hex}",
+                project_id=self._project_id,
+                filename=filename,
+                sha256=sha256,
+                media_type=sniffed.media_type,
+                size_bytes=len(content),
+                tags=tags,
+                status=AssetStatus.UPLOADED,
+                created_at=clock.now(),
+            )
+            session.add(row)
+            finish(session, row)
+            session.flush()
+            return _asset(row), True
+
+    def _check_size(self, filename: str, content: bytes) -> None:
         limit = self._settings.max_upload_bytes
         if len(content) > limit:
             raise TooLarge(
@@ -67,181 +260,33 @@ class MemoryService:
                 hint="Split it, or raise HERALD_MAX_UPLOAD_MB.",
                 code="document_too_large",
             )
-        sha256 = hashlib.sha256(content).hexdigest()
-        known = self._known(sha256)
-        if known is not None:
-            return known, False
-        with self._one_of_few(filename):
-            return self._taken_in(filename, content, sha256, actor)
 
-    def _taken_in(self, filename: str, content: bytes, sha256: str, actor: str) -> tuple[Document, bool]:
-        sniffed = sniff(content, filename)
-        sections = extract(content, sniffed, filename)
-        chars = sum(len(section.text) for section in sections)
-        if chars > MAX_DOCUMENT_CHARS:
-            raise TooLarge(
-                f"The text of {filename} has {chars:,} characters; at most {MAX_DOCUMENT_CHARS:,} are allowed.",
-                hint="Split it into smaller documents.",
-                code="document_too_large",
-            )
-        chunks = chunks_of(sections, sniffed.media_type)
-        vectors = self._embedded([_embedding_text(chunk) for chunk in chunks])
-        row = DocumentRow(
-            id=f"doc_{uuid.uuid4().hex}",
-            filename=filename,
-            sha256=sha256,
-            media_type=sniffed.media_type,
-            size_bytes=len(content),
-            chunk_count=len(chunks),
-            embedding_model=self._settings.embedding_model,
-            created_at=clock.now(),
-        )
-        return self._store(row, content, chunks, vectors, actor)
-
-    @contextmanager
-    def _one_of_few(self, filename: str) -> Iterator[None]:
-        if not self._slots.acquire(blocking=False):
-            raise TooManyRequests(
-                f"{MAX_DOCUMENTS_AT_ONCE} documents are being read already, so {filename} was not taken.",
-                hint="Upload it again when they are done.",
-                code="memory_busy",
-            )
-        try:
-            yield
-        finally:
-            self._slots.release()
-
-    def documents(self) -> list[Document]:
-        """All documents, the newest first."""
-        with self._database.read() as session:
-            return [_document(row) for row in repository.every(session)]
-
-    def delete(self, document_id: str, actor: str) -> None:
-        """Forget the document: its file, its chunks, their vectors. Raises: NotFound."""
+    def _added(self, asset_id: str, is_new: bool, actor: str) -> Asset:
         with self._database.write() as session:
-            row = repository.by_id(session, document_id)
-            if row is None:
-                raise NotFound(
-                    f"There is no document {document_id[:60]}.",
-                    hint="GET /api/v1/memory/documents lists those there are.",
-                )
-            repository.remove(session, document_id)
-            detail = {"document_id": row.id, "filename": row.filename, "sha256": row.sha256}
-            self._audit.record(session, "memory.removed", actor=actor, detail=detail)
-            if not repository.is_content_used(session, row.sha256):  # with the lock held, or an upload could slip in
-                self._path_of(row.sha256).unlink(missing_ok=True)
+            row = _found(repository.by_id(session, asset_id), asset_id)
+            if is_new:
+                self._record_added(session, row, actor)
+            return _asset(row)
 
-    def search(self, question: str, limit: int = 8) -> list[Passage]:
-        """Passages by meaning and by words, the best first.
+    def _record_added(self, session: Session, row: AssetRow, actor: str) -> None:
+        self._audit.record(session, "memory.added", actor=actor, detail=_detail(row))
 
-        Raises: InvalidInput for an unacceptable question; InferenceUnavailable.
-        """
-        question = checked_text(question, "The question", max_chars=QUERY_MAX_CHARS)
-        return self._ranked(question, limit)
+    def _forget(self, asset_id: str) -> None:
+        with self._database.write() as session:
+            row = repository.by_id(session, asset_id)
+            if row is not None:
+                self._remove(session, row)
 
-    def context_for(self, question: str, budget_chars: int) -> list[Passage]:
-        """The passages that belong into the prompt for a question: relevant, not redundant, within the budget.
+    def _remove(self, session: Session, row: AssetRow) -> None:
+        repository.remove(session, row.id)
+        if not repository.is_content_used(session, row.sha256):  # with the lock held, or an upload could slip in
+            self._originals.remove(row.sha256)
 
-        Nothing when no document is relevant. Only the first QUERY_MAX_CHARS of the question are looked up.
-
-        Raises: InferenceUnavailable.
-        """
-        question = question[:QUERY_MAX_CHARS]
-        with self._database.read() as session:
-            if not repository.has_documents(session):
-                return []
-        chosen: list[Passage] = []
-        left = budget_chars
-        for passage in self._ranked(question, CANDIDATES):
-            is_wanted = rules.is_relevant(question, passage.text, passage.similarity)
-            if not is_wanted or rules.is_redundant(passage.text, [p.text for p in chosen]):
-                continue
-            if len(passage.text) <= left:
-                chosen.append(passage)
-                left -= len(passage.text)
-        return chosen
-
-    def _ranked(self, question: str, limit: int) -> list[Passage]:
-        with self._database.read() as session:
-            if not repository.has_documents(session):
-                return []
-        vector = self._embedded([question])[0]  # outside any transaction
-        with self._database.read() as session:
-            return self._passages(session, question, vector, limit)
-
-    def _passages(self, session: Session, question: str, vector: list[float], limit: int) -> list[Passage]:
-        candidates = max(CANDIDATES, limit)
-        near = repository.nearest(session, vector, candidates)
-        fts_query = rules.fts_query_of(question)
-        by_words = repository.matching(session, fts_query, candidates) if fts_query else []
-        scores = rules.fused([[chunk_id for chunk_id, _ in near], by_words])
-        best = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))[:limit]
-        similarity = dict(near)
-        similarity |= repository.similarities(session, vector, [i for i in best if i not in similarity])
-        rows = repository.chunks_with_documents(session, best)
-        return [
-            Passage(
-                document_id=document.id,
-                filename=document.filename,
-                place=chunk.place,
-                text=chunk.text,
-                score=round(scores[chunk.id], 4),
-                similarity=round(similarity.get(chunk.id, 0.0), 4),
-            )
-            for chunk, document in (rows[chunk_id] for chunk_id in best if chunk_id in rows)
-        ]
-
-    def _embedded(self, texts: list[str]) -> list[list[float]]:
-        vectors = self._embedder.embed(texts)
-        wrong = next((len(v) for v in vectors if len(v) != DIMENSIONS), None)
-        if wrong is not None or len(vectors) != len(texts):
-            raise UpstreamFailed(
-                f"The embedding model gave vectors of {wrong} numbers; memory is built for {DIMENSIONS}.",
-                hint="Set HERALD_EMBEDDING_MODEL back to the model that the documents were indexed with.",
-                code="embedding_mismatch",
-            )
-        return vectors
-
-    def _known(self, sha256: str) -> Document | None:
-        with self._database.read() as session:
-            row = repository.by_sha256(session, sha256)
-            return _document(row) if row else None
-
-    def _store(
-        self, row: DocumentRow, content: bytes, chunks: list[Chunk], vectors: list[list[float]], actor: str
-    ) -> tuple[Document, bool]:
-        partial = self._written(content, row.id)
+    def _wake_quietly(self, asset_id: str) -> None:
         try:
-            with self._database.write() as session:
-                known = repository.by_sha256(session, row.sha256)
-                if known is not None:  # the same upload at the same time
-                    return _document(known), False
-                repository.add(session, row, chunks, vectors)
-                detail = {"document_id": row.id, "filename": row.filename, "sha256": row.sha256}
-                self._audit.record(session, "memory.added", actor=actor, detail=detail)
-                partial.replace(self._path_of(row.sha256))
-                return _document(row), True
-        finally:
-            partial.unlink(missing_ok=True)
-
-    def _written(self, content: bytes, name: str) -> Path:
-        path = self._settings.documents_dir / f".{name}.partial"
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise StorageFull(
-                f"The document could not be saved: {error.strerror or error}.",
-                hint="Free some space on the disk that holds HERALD_HOME, then upload it again.",
-            ) from error
-        return path
-
-    def _path_of(self, sha256: str) -> Path:
-        return self._settings.documents_dir / sha256
+            self._wake(asset_id)
+        except Exception as error:  # the file is kept, and the worker's next sweep finds it
+            log.warning("worker_not_woken", asset_id=asset_id, error=str(error))
 
 
 def safe_filename(filename: str) -> str:
@@ -254,11 +299,62 @@ def safe_filename(filename: str) -> str:
     return shown or "document"
 
 
-def _embedding_text(chunk: Chunk) -> str:
-    """What is embedded: a heading path tells what a bare list of prices is about."""
-    is_heading = chunk.place and not chunk.place.startswith(("page ", "line "))
-    return f"{chunk.place}\n{chunk.text}" if is_heading else chunk.text
+def checked_tags(tags: Sequence[str]) -> list[str]:
+    """The tags, trimmed, each once, sorted. Raises: InvalidInput for too many, or an unusable one."""
+    cleaned = sorted({checked_text(" ".join(tag.split()), "A tag", max_chars=MAX_TAG_CHARS) for tag in tags})
+    if len(cleaned) > MAX_TAGS:
+        raise InvalidInput(
+            f"An asset has at most {MAX_TAGS} tags; {len(cleaned)} were given.",
+            hint="Leave some out.",
+            code="too_many_tags",
+        )
+    return cleaned
 
 
-def _document(row: DocumentRow) -> Document:
-    return Document(row.id, row.filename, row.sha256, row.media_type, row.size_bytes, row.chunk_count, row.created_at)
+@contextmanager
+def _one_of_few(filename: str) -> Iterator[None]:
+    if not _slots.acquire(blocking=False):
+        raise TooManyRequests(
+            f"{MAX_DOCUMENTS_AT_ONCE} documents are being read already, so {filename} was not taken.",
+            hint="Upload it again when they are done.",
+            code="memory_busy",
+        )
+    try:
+        yield
+    finally:
+        _slots.release()
+
+
+def _leave_to_caller(_session: Session, row: AssetRow) -> None:
+    """Keep the worker's sweep from the asset for as long as the caller may take; it goes on if the caller dies."""
+    row.retry_at = clock.now() + timedelta(seconds=CLAIM_S)
+
+
+def _found(row: AssetRow | None, asset_id: str) -> AssetRow:
+    if row is None:
+        raise NotFound(f"There is no asset {asset_id[:60]}.", hint="The project's list of assets has those there are.")
+    return row
+
+
+def _detail(row: AssetRow) -> dict[str, Any]:
+    return {"asset_id": row.id, "filename": row.filename, "sha256": row.sha256}
+
+
+def _asset(row: AssetRow) -> Asset:
+    return Asset(
+        id=row.id,
+        project_id=row.project_id,
+        filename=row.filename,
+        sha256=row.sha256,
+        media_type=row.media_type,
+        size_bytes=row.size_bytes,
+        status=AssetStatus(row.status),
+        tags=tuple(row.tags),
+        page_count=row.page_count,
+        chunk_count=row.chunk_count,
+        chunks_done=row.chunks_done,
+        chunks_total=row.chunks_total,
+        error=asset_error(row.error),
+        created_at=row.created_at,
+        ingested_at=row.ingested_at,
+    )

@@ -1,4 +1,4 @@
-"""What an uploaded file really is, by its bytes: PDF, Markdown, plain text, or something that memory cannot read."""
+"""What an uploaded file really is, by its bytes: one of the types that memory reads, or something else."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from pathlib import PurePosixPath
 
 import puremagic
 
-from app.errors import InvalidInput, UnsupportedType
+from app.errors import AppError, InvalidInput, UnsupportedType
+from app.memory.records import CSV, DOCX, HTML, MARKDOWN, PDF, PLAIN
 
-PDF = "application/pdf"
-MARKDOWN = "text/markdown"
-PLAIN = "text/plain"
-READABLE = "Memory reads plain text, Markdown and PDF."
-MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdown"})
-_OTHER_SUFFIXES = frozenset({".docx", ".doc", ".xlsx", ".pptx", ".odt", ".rtf", ".html", ".htm", ".epub"})
+READABLE = "Memory reads PDF, Word (DOCX), plain text, Markdown, HTML and CSV."
+_MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdown"})
+_HTML_SUFFIXES = frozenset({".html", ".htm", ".xhtml"})
+_CSV_SUFFIXES = frozenset({".csv", ".tsv"})
+_OTHER_SUFFIXES = frozenset(
+    {".doc", ".docm", ".xls", ".xlsx", ".ppt", ".pptx", ".odt", ".ods", ".rtf", ".epub", ".pages"}
+)
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_DOCX_PART = b"word/document"  # part names stand unpacked in a package's directory
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -29,34 +33,54 @@ _HTML = re.compile(r"\s*(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b", re.I
 
 @dataclass(frozen=True, slots=True)
 class Sniffed:
-    """The media type, and the decoded text unless it is a PDF."""
+    """The media type, and the decoded text of the text types."""
 
     media_type: str
     text: str = ""
 
 
 def sniff(content: bytes, filename: str) -> Sniffed:
-    """Look at the bytes; the name only tells Markdown from plain text.
+    """Look at the bytes; the name only tells the text types apart.
 
-    Raises: InvalidInput for an empty file; UnsupportedType for anything that is not text, Markdown or PDF.
+    Raises: InvalidInput for an empty or encrypted file; UnsupportedType for anything that memory cannot read.
     """
     if not content.strip():
         raise InvalidInput(f"{filename} is empty.", hint="Upload a file with text in it.", code="document_empty")
     suffix = PurePosixPath(filename.lower()).suffix
     if b"%PDF-" in content[:1024]:
         return Sniffed(PDF)
-    if suffix == ".pdf":
-        raise UnsupportedType(
-            f"{filename} is named as a PDF but does not begin like one: it looks like {_looks_like(content)}.",
-            hint=READABLE,
-        )
+    if content.startswith(_ZIP) and _DOCX_PART in content:
+        return Sniffed(DOCX)
+    if suffix in {".pdf", ".docx"}:
+        raise _mislabelled(content, filename, suffix)
     text = _decoded(content)
-    if text is None or suffix in _OTHER_SUFFIXES or _HTML.match(text) or text.startswith("{\\rtf"):
-        what = "an HTML page" if text and _HTML.match(text) else _looks_like(content)
-        raise UnsupportedType(f"{filename} looks like {what}. {READABLE}", hint="Save it as PDF or text and try again.")
+    if text is None or suffix in _OTHER_SUFFIXES or text.startswith("{\\rtf"):
+        raise UnsupportedType(
+            f"{filename} looks like {_looks_like(content)}. {READABLE}", hint="Save it as one of these and try again."
+        )
     if not text.strip("\ufeff \t\r\n\x0c"):
         raise InvalidInput(f"{filename} is empty.", hint="Upload a file with text in it.", code="document_empty")
-    return Sniffed(MARKDOWN if suffix in MARKDOWN_SUFFIXES else PLAIN, text)
+    return Sniffed(_text_type(text, suffix), text)
+
+
+def _text_type(text: str, suffix: str) -> str:
+    if suffix in _HTML_SUFFIXES or _HTML.match(text[:4_096]):
+        return HTML
+    if suffix in _CSV_SUFFIXES:
+        return CSV
+    return MARKDOWN if suffix in _MARKDOWN_SUFFIXES else PLAIN
+
+
+def _mislabelled(content: bytes, filename: str, suffix: str) -> AppError:
+    if suffix == ".docx" and content.startswith(_OLE):
+        return InvalidInput(
+            f"{filename} is encrypted, or in Word's format from before 2007.",
+            hint="Save a copy as DOCX without a password and upload that.",
+            code="document_encrypted",
+        )
+    kind = "a PDF" if suffix == ".pdf" else "a Word document"
+    looks = _looks_like(content)
+    return UnsupportedType(f"{filename} is named as {kind} but is none: it looks like {looks}.", hint=READABLE)
 
 
 def _decoded(content: bytes) -> str | None:

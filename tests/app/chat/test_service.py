@@ -18,7 +18,6 @@ from app.chat.outcome import OutcomeReporter
 from app.chat.service import MAX_MESSAGE_CHARS, ChatService
 from app.errors import AppError, Conflict, InvalidInput, NotFound
 from app.llm import ConstraintFailed, InferenceBusy, InferenceUnavailable
-from app.memory.service import MemoryService
 from app.services import Services, build_services
 from app.settings import Settings
 from automation.actions.base import ActionError, ActionResult
@@ -41,10 +40,10 @@ def inference() -> FakeInference:
 @pytest.fixture
 def services(tmp_path: Path, inference: FakeInference) -> Iterator[Services]:
     """A real box on a real database, with the scripted model behind the real client."""
-    built = build_services(Settings(home=tmp_path), wake=lambda _action_id: None)
+    llm = inference.client()
+    built = build_services(Settings(home=tmp_path), embedder=llm, wake=lambda _action_id: None)
     built.llm.close()
-    built.llm = inference.client()
-    built.memory = MemoryService(built.database, built.audit, built.llm, built.settings)
+    built.llm = llm
     built.chat = ChatService(
         built.database, built.conversations, built.actions, built.accounts, built.memory, built.llm
     )

@@ -96,9 +96,9 @@ def test_what_there_was_before_projects_belongs_to_the_default_one(tmp_path: Pat
             session.execute(text(statement))
     migrate(database)
     with database.read() as session:
-        for table in ("conversations", "messages", "documents"):
+        for table in ("conversations", "messages", "assets"):
             assert session.execute(text(f"SELECT project_id FROM {table}")).scalars().all() == ["prj_default"]
-        assert session.execute(text("SELECT rowid FROM chunk_texts('shop')")).scalars().all() == [1]
+        assert session.execute(text("SELECT id, status FROM assets")).all() == [("doc_1", "uploaded")]
         assert session.execute(text("SELECT project_id FROM audit ORDER BY id")).scalars().all() == [
             None,
             "prj_default",
@@ -107,7 +107,7 @@ def test_what_there_was_before_projects_belongs_to_the_default_one(tmp_path: Pat
         assert session.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
     with database.write() as session:
         session.execute(text("DELETE FROM projects"))
-        for table in ("conversations", "messages", "documents", "chunks", "memberships"):
+        for table in ("conversations", "messages", "assets", "chunks", "memberships"):
             assert session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
     with pytest.raises(DatabaseError, match="append-only"), database.write() as session:
         session.execute(text("UPDATE audit SET actor = 'x'"))

@@ -11,7 +11,6 @@ from app.accounts.service import NewAccount
 from app.conversations.tables import ConversationRow, MessageRow
 from app.db.scope import DEFAULT_PROJECT, UNSCOPED
 from app.errors import NotFound
-from app.memory.service import MemoryService
 from app.projects.tables import ProjectRow
 from app.services import Services
 
@@ -60,7 +59,7 @@ def test_lists_searches_and_the_log_show_the_project_alone(ours: Services, other
     other.accounts.create(NewAccount("x", "acme", "acme", "https://x.com", "secret"), "t")
     assert not ours.conversations.newest()
     assert not ours.actions.newest()
-    assert not ours.memory.documents()
+    assert not ours.memory.assets()
     assert not ours.memory.search("When does the shop open?")
     assert not ours.accounts.all()
     assert not ours.audit.entries()
@@ -140,9 +139,3 @@ def test_what_the_worker_writes_lands_in_the_actions_project(services: Services,
     claim = services.execution.claim(action.id, "worker_1")
     assert claim is not None
     assert claim.project_id == OTHER
-
-
-def test_all_projects_share_one_limit_of_documents(ours: Services, other: Services) -> None:
-    """Or many projects together would hold every thread of the server."""
-    memories: list[MemoryService] = [ours.memory, other.memory]
-    assert memories[0]._slots is memories[1]._slots

@@ -10,8 +10,10 @@ from fpdf.enums import AccessPermission, EncryptionMethod
 
 from app.errors import InvalidInput, TooLarge
 from app.memory import extraction
-from app.memory.extraction import extract, markdown_sections
-from app.memory.sniffing import PDF, PLAIN, Sniffed
+from app.memory.extraction import extract
+from app.memory.reading.plain import markdown_sections
+from app.memory.records import PDF, PLAIN
+from app.memory.sniffing import Sniffed
 
 
 def pdf_of(*pages: str, password: str | None = None, owner: str = "owner") -> bytes:
@@ -92,7 +94,7 @@ def test_a_pdf_of_pictures_says_that_it_has_no_text() -> None:
 
 def test_a_pdf_that_explodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its reader runs into its limits in a process of its own; this one goes on."""
-    monkeypatch.setattr(extraction, "PDF_TIMEOUT_S", 30)
+    monkeypatch.setattr(extraction, "READ_TIMEOUT_S", 30)
     with pytest.raises(TooLarge) as refusal:
         sections_of(bomb())
     assert refusal.value.code == "document_too_complex"
@@ -100,7 +102,7 @@ def test_a_pdf_that_explodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_reader_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time limit."""
-    monkeypatch.setattr(extraction, "PDF_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(extraction, "READ_TIMEOUT_S", 0.01)
     with pytest.raises(TooLarge) as refusal:
         sections_of(pdf_of("Prices"))
     assert "0.01 s" in refusal.value.message

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from app.memory.rules import fts_query_of, fused, is_redundant, is_relevant
+from app.memory.rules import (
+    MAX_MATCHES,
+    diversified,
+    excerpt,
+    fts_query_of,
+    fused,
+    is_redundant,
+    is_relevant,
+    joined,
+)
+
+
+def some(_word: str) -> int:
+    return 1
 
 
 @pytest.mark.parametrize(
@@ -12,14 +26,14 @@ from app.memory.rules import fts_query_of, fused, is_redundant, is_relevant
 )
 def test_syntax_in_a_question_is_only_words(hostile: str) -> None:
     """Each word is quoted; what is no word is gone."""
-    query = fts_query_of(hostile)
+    query = fts_query_of(hostile, some)
     assert query == "" or all(part.startswith('"') and part.endswith('"') for part in query.split(" OR "))
 
 
 def test_stop_words_do_not_search() -> None:
     """Unless there is nothing else."""
-    assert fts_query_of("When do you open on Sunday?") == '"open" OR "sunday"'
-    assert fts_query_of("what is it") == '"what" OR "is" OR "it"'
+    assert fts_query_of("When do you open on Sunday?", some) == '"open" OR "sunday"'
+    assert fts_query_of("what is it", some) == '"is" OR "it" OR "what"'
 
 
 def test_the_leader_of_all_rankings_scores_one() -> None:
@@ -41,3 +55,39 @@ def test_a_near_copy_is_redundant() -> None:
     chosen = ["We open daily at nine and close at six in the evening."]
     assert is_redundant("We open daily at nine and close at six.", chosen)
     assert not is_redundant("On public holidays the shop stays closed all day long.", chosen)
+
+
+def test_common_words_give_way_to_rare_ones() -> None:
+    """Ranking takes time for each match; where every word is common, all are wanted; unknown ones are left out."""
+    counts = {'"shop"': MAX_MATCHES + 1, '"rare"': 10, '"rarer"': 5, '"new"': MAX_MATCHES + 1}
+    assert fts_query_of("shop rare rarer unknown", lambda word: counts.get(word, 0)) == '"rarer" OR "rare"'
+    assert fts_query_of("new shop", counts.__getitem__) == '"new" AND "shop"'
+    assert fts_query_of("unknown", lambda _word: 0) == ""
+
+
+def test_what_is_new_comes_before_what_was_said() -> None:
+    """The copy of the best comes last, though it scores higher than the third."""
+    vectors = np.asarray([[1, 0], [1, 0], [0, 1]], np.float32)
+    assert diversified([1.0, 0.9, 0.7], vectors) == [0, 2, 1]
+    assert diversified([], np.empty((0, 2), np.float32)) == []
+
+
+def test_neighbours_are_joined_at_what_they_share() -> None:
+    """Which then stands once."""
+    assert (
+        joined("One two. Three four five six.", "Three four five six. Seven.") == "One two. Three four five six. Seven."
+    )
+    assert joined("One.", "Two.") == "One.\nTwo."
+
+
+def test_an_excerpt_is_the_part_with_the_words_of_the_question() -> None:
+    """Whole sentences within the budget; nothing where too little would be left."""
+    text = (
+        " ".join(f"Line {n} is about nothing at all." for n in range(30)) + " Espresso costs two euro. " + "Bye. " * 60
+    )
+    found = excerpt(text, "What does an espresso cost?", 250)
+    assert "Espresso costs two euro." in found
+    assert len(found) <= 250
+    assert excerpt(text, "espresso", 100) == ""
+    assert excerpt("short", "espresso", 100) == "short"
+    assert excerpt("x" * 1_000, "espresso", 300) == ""

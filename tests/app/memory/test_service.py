@@ -21,11 +21,11 @@ def counts(services: Services) -> dict[str, int]:
     with services.database.read() as session:
         return {
             table: session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-            for table in ("documents", "chunks", "chunk_vectors", "chunk_texts_docsize")
+            for table in ("assets", "chunks", "chunk_vectors", "chunk_texts_docsize")
         } | {"files": len(list(services.settings.documents_dir.glob("*")))}
 
 
-EMPTY = {"documents": 0, "chunks": 0, "chunk_vectors": 0, "chunk_texts_docsize": 0, "files": 0}
+EMPTY = {"assets": 0, "chunks": 0, "chunk_vectors": 0, "chunk_texts_docsize": 0, "files": 0}
 
 
 def test_while_inference_is_down_nothing_is_stored(services: Services, embedder: FakeEmbedder) -> None:
@@ -49,7 +49,7 @@ def test_a_document_over_the_limit_is_refused(services: Services) -> None:
 
 def test_too_much_text_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before minutes of embedding begin."""
-    monkeypatch.setattr(memory_service, "MAX_DOCUMENT_CHARS", 100)
+    monkeypatch.setattr(memory_service, "MAX_WAITED_CHARS", 100)
     with pytest.raises(TooLarge, match="101"):
         services.memory.add("long.txt", b"a" * 101, "t")
 
@@ -79,7 +79,7 @@ def test_a_ninth_document_at_once_is_refused(services: Services, monkeypatch: py
         thread.join()
     monkeypatch.setattr(FakeEmbedder, "embed", embed)
     assert services.memory.add("ninth.txt", b"one too many", "t")[1]
-    assert len(services.memory.documents()) == 9
+    assert len(services.memory.assets()) == 9
 
 
 def test_vectors_of_another_size_are_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_vectors_of_another_size_are_refused(services: Services, monkeypatch: py
     monkeypatch.setattr(FakeEmbedder, "embed", lambda _self, texts: [[0.1] * 768 for _ in texts])
     with pytest.raises(UpstreamFailed, match="768"):
         services.memory.add("hours.md", HOURS, "t")
-    assert services.memory.documents() == []
+    assert services.memory.assets() == []
 
 
 def test_a_failing_transaction_leaves_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_the_same_upload_at_the_same_time_is_stored_once(services: Services) -> 
         thread.join()
     assert len({document_id for document_id, _ in results}) == 1
     assert sum(is_new for _, is_new in results) == 1
-    assert counts(services) == {"documents": 1, "chunks": 2, "chunk_vectors": 2, "chunk_texts_docsize": 2, "files": 1}
+    assert counts(services) == {"assets": 1, "chunks": 2, "chunk_vectors": 2, "chunk_texts_docsize": 2, "files": 1}
 
 
 def test_passages_are_found_by_their_words_with_their_place(services: Services) -> None:
@@ -158,7 +158,7 @@ def test_query_syntax_is_harmless(services: Services, hostile: str) -> None:
     """It is looked up as words."""
     services.memory.add("shop.md", HOURS, "t")
     assert isinstance(services.memory.search(hostile), list)
-    assert len(services.memory.documents()) == 1
+    assert len(services.memory.assets()) == 1
 
 
 def test_a_search_in_an_empty_memory_finds_nothing(services: Services, embedder: FakeEmbedder) -> None:
