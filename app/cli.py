@@ -19,6 +19,7 @@ from app.settings import load_settings
 from app.terminal import audit_commands, batch, render, top, vault_commands
 from app.terminal import chat as chatting
 from app.terminal.connection import EXIT_ACTION_FAILED, EXIT_ERROR, connect, err, out, plain, reported, show_error
+from automation.sites.registry import SITES
 from models.cli import app as models_app
 
 app = typer.Typer(
@@ -222,7 +223,7 @@ def delete_document(document_id: str) -> None:
 
 @accounts_app.command("add")
 def add_account(
-    platform: Annotated[str, typer.Argument(help="x")],
+    platform: Annotated[str, typer.Argument(help=", ".join(SITES))],
     handle: Annotated[str, typer.Option(help="The account's name on the platform, @acme.")],
     username: Annotated[str, typer.Option(help="What it logs in with: a name or a mail address.")],
     base_url: Annotated[str, typer.Option("--base-url", help="The site, if it is not the platform's own.")] = "",

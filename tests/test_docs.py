@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
 _METHODS = {"get", "post", "put", "patch", "delete"}
 # Read by the benchmarks and the reliability tests alone.
-_INTERNAL_VARIABLES = {"HERALD_REQUIRE_VLLM", "HERALD_WHEELS", "HERALD_CRASH_POINT"}
+_INTERNAL_VARIABLES = {"HERALD_REQUIRE_PDS", "HERALD_REQUIRE_VLLM", "HERALD_WHEELS", "HERALD_CRASH_POINT"}
 
 
 def _shell_commands(page: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from app.accounts.service import AccountView, NewAccount
 from app.projects.records import ProjectId
 from app.services import ActorDep, ServicesDep
+from automation.actions.post_social import Platform
+from automation.sites.registry import SITES
 
 router = APIRouter(tags=["accounts"])
-
-DEFAULT_BASE_URLS = {"x": "https://x.com"}
-Platform = Literal["x"]
 
 
 class AccountIn(BaseModel):
@@ -76,7 +75,7 @@ def create_account(body: AccountIn, services: ServicesDep, actor: ActorDep) -> A
         handle=body.handle.removeprefix("@"),
         username=body.username,
         password=body.password.get_secret_value(),
-        base_url=body.base_url or DEFAULT_BASE_URLS[body.platform],
+        base_url=body.base_url or SITES[body.platform].default_base_url,
     )
     view: AccountView = services.accounts.create(new, actor)
     return AccountOut.model_validate(view)

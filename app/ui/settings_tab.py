@@ -15,9 +15,10 @@ from app.client import AccountInfo, ApiError, AuditEntry, Health
 from app.ui import markup
 from app.ui.components import plain, wired
 from app.ui.gateway import Gateway
+from automation.sites.registry import SITES
 
 AUDIT_LIMIT = 30
-PLATFORMS = {"x": "X"}
+PLATFORMS = {site.platform: site.title for site in SITES.values()}
 _GOOD = {"ok", "ready", "running", "alive", "idle", "busy"}
 
 # The browser sends the password straight to the API; it never passes through a Gradio event.

@@ -24,7 +24,7 @@ from automation.hidden_text import hidden_note
 from automation.sites.base import Post, Published, plain_handle
 from automation.sites.registry import SITES
 
-Platform = Literal["x"]
+Platform = Literal["x", "linkedin", "facebook", "instagram", "tiktok", "youtube", "bluesky"]
 # After this long no request of a process that died can still arrive.
 _IN_FLIGHT = timedelta(minutes=2)
 
@@ -52,11 +52,11 @@ class PostSocial(ActionType[PostSocialParams]):
         site = SITES[params.platform]
         check = site.check(Post(params.text, params.media))
         note = f"{check.length:,} / {check.limit:,}"
-        hidden = hidden_note(params.text)
+        notes = "; ".join(filter(None, (note, check.note, hidden_note(params.text))))
         lines = [
             PreviewLine("Platform", site.title),
             self._account_line(params, accounts),
-            PreviewLine("Text", params.text, note=f"{note}; {hidden}" if hidden else note, problem=check.text_problem),
+            PreviewLine("Text", params.text, note=notes, problem=check.text_problem),
         ]
         if check.media_problem and not params.media:
             lines.append(PreviewLine("Media", "none", problem=check.media_problem))

@@ -7,12 +7,13 @@ import re
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from automation.actions.base import ActionContext, ActionError
 from automation.sites.base import Post, Published, Site, Unconfirmed, plain_handle
 from automation.sites.layout import Composer, Login, Timeline, find, words_of
-from automation.sites.timeline import SeenPost, is_match, parse_time, read_own_page, read_posts
+from automation.sites.timeline import SeenPost, is_match, is_same_text, parse_time, read_own_page, read_posts
 
 if TYPE_CHECKING:
     from automation.session import BrowserSession
@@ -24,6 +25,8 @@ PROFILE_LOOKS_S = (0.0, 3.0, 6.0)
 _CLOCK_SKEW = timedelta(minutes=5)
 _LOOK_UP_SKEW = timedelta(minutes=1)
 _MAX_OPENED = 4
+_LINK_AFTER_S = 1.5  # a site that links to the new post does so soon after it says that it is out
+_NEGATION = r"\bnot\b|n[’']t\b|\bunable\b|\bfailed\b"
 
 
 class BrowserSite(Site):
@@ -76,6 +79,12 @@ class _Run:
 
     def publish(self) -> Published:
         """Raises: ActionError, Unconfirmed."""
+        from automation.sites.composing import named_files
+
+        with named_files(self._post.media, self._context) as paths:
+            return self._publish(paths)
+
+    def _publish(self, paths: list[Path]) -> Published:
         from automation.sites.composing import Composition
 
         site, session, context, post = self._site, self._session, self._context, self._post
@@ -83,7 +92,7 @@ class _Run:
         before = {seen.url for seen in self._posts_here()}
         composition = Composition(session, site.composer, site.title)
         composition.open(self._base_url)
-        composition.attach(post.media, context)
+        composition.attach(paths, context)
         context.progress("Writing the post")
         composition.write(site.texts(post))
         button = composition.ready_button()
@@ -118,12 +127,14 @@ class _Run:
         """The new post's address. Raises: ActionError when the site refused it, Unconfirmed when it said nothing."""
         session, site = self._session, self._site
         end = time.monotonic() + min(CONFIRM_TIMEOUT_S, session.remaining_s() / 2)
+        has_said_sent = False
         while time.monotonic() < end:
             session.check()
             if link := find(session.page, site.timeline.sent_link):
                 return str(link.evaluate("a => a.href || a.value || a.textContent.trim()"))
-            if self._has_said_sent():
-                break
+            if not has_said_sent and self._has_said_sent():
+                has_said_sent = True
+                end = min(end, time.monotonic() + _LINK_AFTER_S)
             if url := self._match(self._own_posts_here(), before, since):
                 return url
             session.page.wait_for_timeout(250)
@@ -148,7 +159,7 @@ class _Run:
         said = words_of(notice)
         if not said or re.search(self._site.timeline.pending_words, said, re.I):
             return False
-        if re.search(self._site.timeline.sent_words, said, re.I):
+        if re.search(self._site.timeline.sent_words, said, re.I) and not re.search(_NEGATION, said, re.I):
             return True
         raise ActionError(
             f"{self._site.title} did not take the post: {said}",
@@ -199,8 +210,8 @@ class _Run:
         try:
             session.open(url, progress="Opening the new post")
             own = self._own_page()
-            if own is not None and not own.is_cut and self._site.text_shown(self._post) == text:
-                text = own.text
+            if own is not None and not is_same_text(own, self._site.text_shown(self._post)):
+                text = own.text  # the platform changed it: what it shows is what was published
         except Exception as error:
             log.warning("the new post could not be opened: %s", error)
         session.evidence.screenshot(session.page, "The published post", "published")

@@ -16,7 +16,7 @@ _CAPTCHA_FRAMES = (
     "iframe[src*='funcaptcha'], iframe#arkoseFrame, [data-testid=ocfArkoseFrame], "
     ".g-recaptcha:not([data-size=invisible]), "
     ".h-captcha:not([data-size=invisible]), .cf-turnstile, input[name*=captcha i]:not([type=hidden]), "
-    "img[src*=captcha i]"
+    "img[src*=captcha i], #captcha_container, .captcha-verify-container, #captcha-internal"
 )
 _REFUSE = re.compile(
     r"^(?:refuse|reject|decline|deny)\b|only (?:necessary|essential|required)|^continue without"

@@ -47,34 +47,33 @@ class Composition:
         if self._composer.opener and not find(self._session.page, self._composer.editors[0]):
             self.press(self._composer.opener, "the button that begins a post")
 
-    def attach(self, media: tuple[MediaRef, ...], context: ActionContext) -> None:
+    def attach(self, paths: list[Path], context: ActionContext) -> None:
         """Give the files to the composer and wait until it has taken them. Raises: ActionError."""
-        if not media:
+        if not paths:
             return
         page, composer = self._session.page, self._composer
-        with _named_files(media, context) as paths:
-            files = self._wait_for_input()
-            context.progress(f"Sending {len(paths)} file{'s' if len(paths) > 1 else ''} to {self._title}")
-            files.set_input_files(paths, timeout=self._session.timeout_ms(60))
-            end = time.monotonic() + min(_UPLOAD_TIMEOUT_S, self._session.remaining_s())
-            while time.monotonic() < end:
-                self._session.check()
-                if said := words_of(find(page, composer.media_failed)):
-                    raise ActionError(
-                        f"Nothing was posted: {self._title} did not take the file: {said}",
-                        code="media_refused",
-                        hint="Convert the file to what the platform takes, or use another one.",
-                    )
-                if find(page, composer.media_ready) and not find(page, composer.media_pending):
-                    break
-                page.wait_for_timeout(200)
-            else:
+        files = self._wait_for_input()
+        context.progress(f"Sending {len(paths)} file{'s' if len(paths) > 1 else ''} to {self._title}")
+        files.set_input_files(paths, timeout=self._session.timeout_ms(60))
+        end = time.monotonic() + min(_UPLOAD_TIMEOUT_S, self._session.remaining_s())
+        while time.monotonic() < end:
+            self._session.check()
+            if said := words_of(find(page, composer.media_failed)):
                 raise ActionError(
-                    f"Nothing was posted: {self._title} did not finish taking the files.",
-                    code="media_stuck",
-                    hint="Try again later, or use a smaller file.",
-                    retryable=True,
+                    f"Nothing was posted: {self._title} did not take the file: {said}",
+                    code="media_refused",
+                    hint="Convert the file to what the platform takes, or use another one.",
                 )
+            if find(page, composer.media_ready) and not find(page, composer.media_pending):
+                break
+            page.wait_for_timeout(200)
+        else:
+            raise ActionError(
+                f"Nothing was posted: {self._title} did not finish taking the files.",
+                code="media_stuck",
+                hint="Try again later, or use a smaller file.",
+                retryable=True,
+            )
         for number, marks in enumerate(composer.after_media, 1):
             self.press(marks, f"step {number} after the files")
 
@@ -139,6 +138,8 @@ class Composition:
             button = find(self._session.page, self._composer.publish)
             if button is not None and _is_on(button):
                 return button
+            if button is None and (further := find(self._session.page, self._composer.optional_next)):
+                further.click(timeout=self._session.timeout_ms(5))
             self._session.page.wait_for_timeout(100)
         raise ActionError(
             f"{self._title} does not let this post be published: its button stays off.",
@@ -187,8 +188,11 @@ def _is_on(button: Locator) -> bool:
 
 
 @contextlib.contextmanager
-def _named_files(media: tuple[MediaRef, ...], context: ActionContext) -> Iterator[list[Path]]:
-    """The files under names with the right ending: a browser tells the kind of a file by it."""
+def named_files(media: tuple[MediaRef, ...], context: ActionContext) -> Iterator[list[Path]]:
+    """The files under names with the right ending: a browser tells the kind of a file by it.
+
+    They must be there until the post is out: some pages send them only then.
+    """
     with tempfile.TemporaryDirectory(prefix="herald-media-") as folder:
         paths = []
         for number, ref in enumerate(media, 1):

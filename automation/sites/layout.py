@@ -28,6 +28,7 @@ class Login:
         asks_more: a question for more than the password; a person must answer it.
         skip: the button that goes past an offer after the login ("Save your login info?").
         identity: what shows who is logged in, as text or as a link to the own profile.
+        identity_opener: what must be clicked for that to be seen.
         identity_pattern: takes the handle out of that text or address; group 1.
     """
 
@@ -38,6 +39,7 @@ class Login:
     submit: Marks
     identity: Marks
     identity_pattern: str
+    identity_opener: Marks = ()
     logged_out: Marks = ()
     next_step: Marks = ()
     refused: Marks = ()
@@ -59,6 +61,7 @@ class Composer:
         after_media: buttons on the way from the files to the text, in their order.
         suggestions: a list that opens at hashtags and names and would swallow the Enter key.
         before_publish: choices and buttons on the way from the text to the publish button, in their order.
+        optional_next: a button that some visitors must press before they see the one that publishes.
         publish: the button that publishes.
     """
 
@@ -74,13 +77,14 @@ class Composer:
     after_media: tuple[Marks, ...] = ()
     suggestions: Marks = ()
     before_publish: tuple[Marks, ...] = ()
+    optional_next: Marks = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """Where posts are seen: what the site says after publishing, the account's list of posts, a post's own page.
 
-    ``post`` … ``hidden`` and those that begin with ``own_`` are CSS selectors. ``body`` empty: the list shows no texts
+    ``post`` … ``time`` and those that begin with ``own_`` are CSS selectors. ``body`` empty: the list shows no texts
     and the newest posts are opened. ``link`` is an address inside a post; ``link_from`` instead makes it from an
     attribute of the post: (attribute, address with ``{}``).
     """
@@ -94,7 +98,6 @@ class Timeline:
     body: str = ""
     time: str = ""
     own_time: str = ""
-    hidden: str = ""
     notice: Marks = ()
     sent_words: str = r"\bsent\b|\bposted\b|\bshared\b|\bpublished\b|\bsuccessful\b"
     pending_words: str = r"\bposting\b|\bsharing\b|\bpublishing\b|\buploading\b|\bprocessing\b"

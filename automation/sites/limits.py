@@ -24,6 +24,8 @@ class Check:
     limit: int
     text_problem: str = ""
     media_problem: str = ""
+    note: str = ""
+    """What the person who approves should know although the platform takes the post."""
 
     @property
     def problem(self) -> str:

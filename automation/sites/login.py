@@ -150,6 +150,9 @@ def _check_identity(session: BrowserSession, site: Site, login: Login, account: 
     page, wanted = session.page, plain_handle(account.handle)
     end = time.monotonic() + min(8.0, session.remaining_s())
     handles: set[str] = set()
+    opener = find(page, login.identity_opener)
+    if opener is not None:
+        opener.click(timeout=session.timeout_ms(5))
     while not handles and time.monotonic() < end:
         for mark in login.identity:
             for element in page.locator(mark).all()[:5]:
@@ -157,6 +160,8 @@ def _check_identity(session: BrowserSession, site: Site, login: Login, account: 
                 handles |= {plain_handle(h) for h in re.findall(login.identity_pattern, shown)}
         if not handles:
             page.wait_for_timeout(_TICK_MS)
+    if opener is not None:
+        page.keyboard.press("Escape")
     if not handles:
         raise ActionError(
             f"{site.title} does not show which account is logged in; nothing was posted.",

@@ -1,9 +1,14 @@
 // Every post on the page: its address, its time, its text, and its text without the links that sites shorten.
-({post, link, linkFrom, body, time, hidden}) => {
+({post, link, linkFrom, body, time}) => {
   const seen = new Set();
   const clean = (element, withoutLinks) => {
     const copy = element.cloneNode(true);
-    if (hidden) for (const e of copy.querySelectorAll(hidden)) e.remove();
+    // Words for screen readers stand in boxes of one pixel; what is not shown is not the post's text.
+    const isShown = [...element.querySelectorAll('*')].map(e => {
+      const box = e.getBoundingClientRect();
+      return box.width > 1 || box.height > 1 || !e.textContent.trim();
+    });
+    [...copy.querySelectorAll('*')].forEach((e, number) => { if (!isShown[number]) e.remove(); });
     for (const a of copy.querySelectorAll('a[href]')) {
       const shown = a.textContent.trim();
       if (withoutLinks && !a.getAttribute('href').startsWith('/') && !/^[#@]/.test(shown)) a.remove();
@@ -18,7 +23,7 @@
     const anchor = !link ? null : found.matches(link) ? found : found.querySelector(link);
     const id = linkFrom[0] ? found.getAttribute(linkFrom[0]) : '';
     const url = id ? new URL(linkFrom[1].replace('{}', id), location.href).href : anchor ? anchor.href : location.href;
-    const key = url.split(/[?#]/)[0];
+    const key = url.split('#')[0];
     if ((link && !anchor) || (linkFrom[0] && !id) || seen.has(key)) return null;
     const content = body ? found.querySelector(body) : null;
     if (body && !content) return null;

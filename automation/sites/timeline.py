@@ -46,7 +46,6 @@ def read_posts(page: Page, timeline: Timeline, time_of: Callable[[str, str], dat
         "linkFrom": list(timeline.link_from),
         "body": timeline.body,
         "time": timeline.time,
-        "hidden": timeline.hidden,
     }
     return _seen(page, parts, time_of)
 
@@ -59,7 +58,6 @@ def read_own_page(page: Page, timeline: Timeline, time_of: Callable[[str, str], 
         "linkFrom": ["", ""],
         "body": timeline.own_body,
         "time": timeline.own_time or timeline.time,
-        "hidden": timeline.hidden,
     }
     found = _seen(page, parts, time_of)
     return found[0] if found else None

@@ -49,7 +49,7 @@ def weighted_length(text: str) -> int:
     """The length that X's composer counts, in weighted characters. Text is counted in Unicode form NFC."""
     text = unicodedata.normalize("NFC", text)
     total, position = 0, 0
-    for start, end in _url_spans(text):
+    for start, end in url_spans(text):
         total += _plain_weight(text[position:start]) + URL_WEIGHT
         position = end
     return total + _plain_weight(text[position:])
@@ -72,13 +72,13 @@ def find_problem(text: str) -> str:
 def without_urls(text: str) -> str:
     """The text without what X shows as links, which it shortens."""
     parts, position = [], 0
-    for start, end in _url_spans(text):
+    for start, end in url_spans(text):
         parts.append(text[position:start])
         position = end
     return "".join([*parts, text[position:]])
 
 
-def _url_spans(text: str) -> list[tuple[int, int]]:
+def url_spans(text: str) -> list[tuple[int, int]]:
     """Where X sees addresses. A bare two-part country domain (example.de) is only text, save .co and .tv."""
     spans = []
     for match in _URL.finditer(text):
