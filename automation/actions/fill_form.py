@@ -46,11 +46,11 @@ class FillFormParams(Params):
     """The form's address and the values that the user gave, none invented.
 
     ``fields`` maps what a person would call the field (its label, name or placeholder) to the value to enter.
-    ``mapping`` is set by Herald alone, in the proposal that follows a run which found the page changed.
     """
 
     url: WebAddress
     fields: Annotated[dict[FieldName, FieldValue], Field(min_length=1, max_length=50)]
+    # Set by Herald alone, in the proposal that follows a run which found the page changed; no model is offered it.
     mapping: SkipJsonSchema[Mapping | None] = Field(default=None, exclude_if=lambda value: value is None)
 
 
