@@ -70,6 +70,8 @@ PERMISSIONS: dict[str, Permission] = {
     "DELETE /accounts/{account_id}": MANAGE,
     "GET /audit": READ,
     "GET /recipes": READ,
+    "GET /projects/{project_id}/network": READ,
+    "PUT /projects/{project_id}/network": MANAGE,
     "DELETE /recipes/{recipe_id}": WRITE,
     "POST /assistant/query": READ,
     "POST /generate": WRITE,

@@ -19,6 +19,7 @@ from app.generation import routes as generation
 from app.media import routes as media
 from app.memory import asset_routes as assets
 from app.memory import routes as memory
+from app.network import routes as network
 from app.recipes import routes as recipes
 
 PREFIX = "/api/v1"
@@ -31,6 +32,7 @@ DOMAINS: tuple[APIRouter, ...] = (
     media.router,
     memory.router,
     assets.router,
+    network.router,
     assistant.router,
     generation.router,
     analytics.router,

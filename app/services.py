@@ -38,6 +38,7 @@ from app.memory.ingestion import IngestionService
 from app.memory.scanner import VirusScanner
 from app.memory.service import MemoryService
 from app.memory.storage import Originals
+from app.network.service import NetworkService
 from app.projects.service import ProjectService
 from app.recipes.service import RecipeService
 from app.settings import Settings
@@ -68,6 +69,7 @@ class Services:
     memory: MemoryService
     recipes: RecipeService
     ingestion: IngestionService
+    network: NetworkService
     chat: ChatService
     outcomes: OutcomeReporter
     assistant: AssistantService
@@ -155,6 +157,7 @@ def build_services(
             memory=memory,
             ingestion=ingestion,
             recipes=RecipeService(database, audit),
+            network=NetworkService(database, audit),
             chat=ChatService(database, conversations, proposals, accounts, memory, own_llm),
             outcomes=OutcomeReporter(database, conversations, proposals, execution, own_llm),
             assistant=AssistantService(memory, own_llm),

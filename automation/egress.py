@@ -259,7 +259,8 @@ class EgressProxy:
     async def _checked_addresses(self, host: str, port: int) -> list[Address]:
         if reason := self._rules.refusal(host):
             raise AddressRefused(
-                f"{host} was not opened: {reason}.", hint="The project's owner changes the lists in Projects → Network."
+                f"{host} was not opened: {reason}.",
+                hint="An owner of the project changes the lists: PUT /api/v1/projects/ID/network.",
             )
         try:
             found = await asyncio.wait_for(self._resolve(host, port), CONNECT_TIMEOUT_S)

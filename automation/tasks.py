@@ -218,6 +218,7 @@ class ActionRunner:
             before_irreversible=before_irreversible,
             account=account,
             credential=services.accounts.credential(account) if account else None,
+            host_rules=services.network.rules(),
             load_robots=self._robots.load,
             save_robots=self._robots.save,
             load_session=(lambda: services.accounts.load_session(account)) if account else (lambda: None),

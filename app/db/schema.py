@@ -11,6 +11,7 @@ import app.conversations.tables
 import app.generation.tables
 import app.media.tables
 import app.memory.tables
+import app.network.tables
 import app.projects.tables
 import app.recipes.tables  # noqa: F401 - imported for the metadata
 from app.db.engine import Table

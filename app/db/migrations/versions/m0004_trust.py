@@ -24,6 +24,7 @@ def upgrade() -> None:
     """Apply."""
     _chain_audit()
     _make_recipes()
+    _make_network_rules()
 
 
 def _chain_audit() -> None:
@@ -71,6 +72,23 @@ def _make_recipes() -> None:
         ),
     )
     op.create_index(op.f("ix_recipes_project_id"), "recipes", ["project_id"])
+
+
+def _make_network_rules() -> None:
+    op.create_table(
+        "network_rules",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("allowed", sa.JSON(), nullable=False),
+        sa.Column("denied", sa.JSON(), nullable=False),
+        sa.Column("own", sa.JSON(), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_network_rules_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_network_rules")),
+        sa.UniqueConstraint("project_id", name=op.f("uq_network_rules_project_id")),
+    )
+    op.create_index(op.f("ix_network_rules_project_id"), "network_rules", ["project_id"])
 
 
 def _row_hash(stored: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Where a project lets its automation go."""
