@@ -240,6 +240,7 @@ class CitationInfo(TypedDict):
     filename: str
     quote: str
     place: str
+    chunk_id: int
 
 
 class CitedAnswer(TypedDict):

@@ -43,6 +43,10 @@ class Found(Protocol):
     def similarity(self) -> float:
         """Its cosine with the question."""
 
+    @property
+    def chunk_id(self) -> int:
+        """Its id in the index."""
+
 
 def lines_of(passage: Found) -> list[Line]:
     """Every sentence, list item and table row of a passage; headings and rules are no lines."""
@@ -64,7 +68,15 @@ def lines_of(passage: Found) -> list[Line]:
 
 
 def _line(passage: Found, quote: str, shown: str) -> Line:
-    return Line(passage.asset_id, passage.filename, passage.place, quote, shown[:MAX_LINE_CHARS], passage.similarity)
+    return Line(
+        passage.asset_id,
+        passage.filename,
+        passage.place,
+        quote,
+        shown[:MAX_LINE_CHARS],
+        passage.similarity,
+        passage.chunk_id,
+    )
 
 
 def _cells(row: str) -> list[str]:

@@ -25,6 +25,7 @@ class Line:
     quote: str
     shown: str
     similarity: float = 0.0
+    chunk_id: int = 0
 
     @property
     def source(self) -> str:
@@ -51,11 +52,12 @@ class Citation:
     filename: str
     quote: str
     place: str
+    chunk_id: int = 0
 
     @classmethod
     def of(cls, line: Line) -> Citation:
         """The citation of a line."""
-        return cls(line.asset_id, line.filename, line.quote, line.place)
+        return cls(line.asset_id, line.filename, line.quote, line.place, line.chunk_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class CitationOut(BaseModel):
     filename: str
     quote: str
     place: str
+    chunk_id: Annotated[int, Field(description="The passage that it stands in: see GET …/passages/{chunk_id}.")]
 
 
 class AnswerOut(BaseModel):

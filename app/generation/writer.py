@@ -40,6 +40,10 @@ class Source(Protocol):
     def text(self) -> str:
         """The passage."""
 
+    @property
+    def chunk_id(self) -> int:
+        """Its id in the index."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -170,7 +174,7 @@ def _provenance(
         "seconds": round(seconds, 2),
         "platform": order.platform,
         "chunks": [
-            {"asset_id": p.asset_id, "filename": p.filename, "place": p.place, "chunk_id": getattr(p, "chunk_id", None)}
+            {"asset_id": p.asset_id, "filename": p.filename, "place": p.place, "chunk_id": p.chunk_id}
             for p in order.passages
         ],
         "cut": list(checked.cut) if made_by == "model" else [],

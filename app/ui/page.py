@@ -1,4 +1,4 @@
-"""The page: head, four tabs, and what happens when it opens."""
+"""The page: head, tabs, and what happens when it opens."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import gradio as gr
 
 from app.settings import Settings
 from app.ui import markup
+from app.ui.analytics_tab import AnalyticsTab
 from app.ui.approvals_tab import ApprovalsTab
+from app.ui.ask_panel import AskPanel
 from app.ui.chat_tab import ChatTab
+from app.ui.create_tab import CreateTab
 from app.ui.gateway import Gateway
 from app.ui.memory_tab import MemoryTab
 from app.ui.settings_tab import SettingsTab
@@ -34,6 +37,11 @@ def build(_settings: Settings) -> gr.Blocks:
                 ApprovalsTab(gateway).build(approvals_tab)
             with gr.Tab("Memory", id="memory", elem_id="tab-memory") as memory_tab, _page_column():
                 MemoryTab(gateway).build(memory_tab)
+                AskPanel(gateway).build()
+            with gr.Tab("Create", id="create", elem_id="tab-create") as create_tab, _page_column(is_wide=True):
+                CreateTab(gateway).build(create_tab)
+            with gr.Tab("Analytics", id="analytics", elem_id="tab-analytics") as analytics_tab, _page_column():
+                AnalyticsTab(gateway).build(analytics_tab)
             with gr.Tab("Settings", id="settings", elem_id="tab-settings") as settings_tab:
                 SettingsTab(gateway).build(settings_tab)
         load, inputs, outputs, js, quiet = chat.on_load
@@ -50,5 +58,5 @@ class _NoRecords(dict[str, Any]):
         return None
 
 
-def _page_column() -> gr.Column:
-    return gr.Column(elem_classes="h-page")
+def _page_column(*, is_wide: bool = False) -> gr.Column:
+    return gr.Column(elem_classes=["h-page", "h-wide"] if is_wide else "h-page")

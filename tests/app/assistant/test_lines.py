@@ -17,6 +17,7 @@ class Passage:
     asset_id: str = "doc_1"
     filename: str = "prices.md"
     similarity: float = 0.5
+    chunk_id: int = 7
 
 
 def test_headings_and_rules_are_no_lines() -> None:

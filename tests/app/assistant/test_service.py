@@ -189,8 +189,10 @@ def test_the_route_answers_whole_and_as_events(
     ]
     model.answers = [*script, *script]
     whole = client.post("/api/v1/assistant/query", json={"question": "How much is a flat white?"}).json()
-    assert whole["citations"][0] | {"asset_id": ""} == {
-        "asset_id": "", "filename": "prices.md", "quote": "- Flat white: 3.90 euro", "place": "Prices"
+    cited = whole["citations"][0]
+    assert project.memory.passage(cited["asset_id"], cited["chunk_id"]).asset.filename == "prices.md"
+    assert cited | {"asset_id": "", "chunk_id": 0} == {
+        "asset_id": "", "filename": "prices.md", "quote": "- Flat white: 3.90 euro", "place": "Prices", "chunk_id": 0
     }  # fmt: skip
     answer = client.post("/api/v1/assistant/query", json={"question": "How much is a flat white?", "stream": True})
     events = [e.split("\n") for e in answer.text.strip().split("\n\n")]

@@ -136,3 +136,15 @@ def page(
         opened.screenshot(path=str(Path(shots) / f"{request.node.name}.png"))
     context.close()
     assert watched.problems == []
+
+
+def choose_tab(page: Page, name: str) -> None:
+    """Press a tab; on a narrow page it may lie in the menu of further ones."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    more = page.get_by_role("button", name="More tabs")
+    expect(tab.or_(more).locator("visible=true").first).to_be_visible()
+    if tab.locator("visible=true").count():
+        tab.locator("visible=true").first.click()
+        return
+    more.click()
+    page.locator(".overflow-dropdown").get_by_role("button", name=name, exact=True).click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.app.ui.conftest import Served, Watched
+from tests.app.ui.conftest import Served, Watched, choose_tab
 
 pytestmark = pytest.mark.browser
 
@@ -14,7 +14,7 @@ def open_tab(page: Page, served: Served, name: str) -> None:
     """Open the page at a tab."""
     page.goto(served.url)
     page.wait_for_selector(".h-welcome")
-    page.get_by_role("tab", name=name).click()
+    choose_tab(page, name)
 
 
 def file(name: str, content: bytes) -> FilePayload:
@@ -88,7 +88,7 @@ def test_documents_are_added_searched_and_deleted(page: Page, served: Served, wa
     button.click()
     button.click()
     expect(page.locator("#documents tbody tr")).to_have_count(1)
-    page.get_by_role("tab", name="Chat").click()
+    choose_tab(page, "Chat")
     page.locator("#message textarea").fill("When do you open?")
     page.keyboard.press("Enter")
     source = page.locator(".h-source")
