@@ -16,7 +16,7 @@ import typer
 
 from app.client import ApiError, HeraldClient, Preview
 from app.settings import load_settings
-from app.terminal import audit_commands, batch, render, top, vault_commands
+from app.terminal import audit_commands, batch, control_commands, render, top, vault_commands
 from app.terminal import chat as chatting
 from app.terminal.connection import EXIT_ACTION_FAILED, EXIT_ERROR, connect, err, out, plain, reported, show_error
 from automation.sites.registry import SITES
@@ -38,6 +38,10 @@ app.add_typer(memory_app, name="memory")
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(conversations_app, name="conversations")
+app.add_typer(control_commands.limits_app, name="limits")
+app.add_typer(control_commands.policies_app, name="policies")
+app.command("stop-actions")(control_commands.stop_actions)
+app.command("resume-actions")(control_commands.resume_actions)
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(vault_commands.app, name="vault")
 app.add_typer(models_app, name="models")
@@ -140,7 +144,7 @@ def approve_action(
             action, _ = chatting.finish(client, action)
         else:
             out.print(render.status_text(action["status"]))
-    if action["status"] == "failed":
+    if action["status"] in {"failed", "unconfirmed"}:
         raise typer.Exit(EXIT_ACTION_FAILED)
 
 
@@ -149,6 +153,25 @@ def reject_action(action_id: str, reason: Annotated[str, typer.Option(help="Why,
     """Reject a proposal."""
     with reported(), connect() as client:
         out.print(render.status_text(client.reject(action_id, reason)["status"]))
+
+
+@actions_app.command("cancel")
+def cancel_action(action_id: str, reason: Annotated[str, typer.Option(help="Why, for the record.")] = "") -> None:
+    """Take an approval back, as long as nothing is being submitted."""
+    with reported(), connect() as client:
+        out.print(render.status_text(client.cancel(action_id, reason)["status"]))
+
+
+@actions_app.command("settle")
+def settle_action(
+    action_id: str,
+    outcome: Annotated[str, typer.Argument(help="What you found at the site: succeeded or failed.")],
+    url: Annotated[str, typer.Option(help="Where it is.")] = "",
+    note: Annotated[str, typer.Option(help="For the record.")] = "",
+) -> None:
+    """Say what became of an unconfirmed action."""
+    with reported(), connect() as client:
+        out.print(render.status_text(client.settle(action_id, outcome, url=url, note=note)["status"]))
 
 
 # -- memory ---------------------------------------------------------------------------------------------------------

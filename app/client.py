@@ -472,6 +472,31 @@ class HeraldClient:
         """Lift the stop."""
         return cast(StopState, self._json("DELETE", "/action-stop"))
 
+    def limits(self) -> list[dict[str, Any]]:
+        """The limits, each with its rule in words."""
+        return cast(list[dict[str, Any]], self._json("GET", "/action-limits")["limits"])
+
+    def add_limit(self, rule: dict[str, Any], *, target: str = "*", account: str = "*") -> dict[str, Any]:
+        """Add a limit."""
+        body = {"rule": rule, "target": target, "account": account}
+        return cast(dict[str, Any], self._json("POST", "/action-limits", json=body))
+
+    def remove_limit(self, limit_id: str) -> None:
+        """Remove a limit."""
+        self._send("DELETE", f"/action-limits/{_segment(limit_id)}")
+
+    def policies(self) -> list[dict[str, Any]]:
+        """The approval policies."""
+        return cast(list[dict[str, Any]], self._json("GET", "/approval-policies")["policies"])
+
+    def add_policy(self, policy: dict[str, Any]) -> dict[str, Any]:
+        """Add an approval policy."""
+        return cast(dict[str, Any], self._json("POST", "/approval-policies", json=policy))
+
+    def remove_policy(self, policy_id: str) -> None:
+        """Remove an approval policy."""
+        self._send("DELETE", f"/approval-policies/{_segment(policy_id)}")
+
     def edit(self, action_id: str, params: dict[str, Any]) -> Action:
         """Replace a proposal's params; what comes back has a new digest."""
         return cast(Action, self._json("PATCH", f"/actions/{_segment(action_id)}", json={"params": params}))

@@ -65,6 +65,10 @@ def card(action: Action, base_url: str = "") -> Panel:
 def outcome(action: Action, base_url: str = "") -> list[RenderableType]:
     """What became of an action, and the evidence."""
     parts: list[RenderableType] = []
+    if action.get("held"):
+        held = action["held"]
+        until = f" until {moment(held['until'])}" if held and held["until"] else ""
+        parts.append(plain(f"\n⏸ Held{until}: {held['reason'] if held else ''}", "yellow"))
     if action["error"]:
         parts.append(Text("\n✗ ", "bold red") + plain(action["error"]["message"], "red"))
         if action["error"]["hint"]:

@@ -14,7 +14,7 @@ from app.ui.fields import edit_form
 
 STATUS_TEXT = {
     "awaiting_approval": "Needs your approval",
-    "approved": "Queued",
+    "approved": "Approved",
     "sending": "Submitting",
     "succeeded": "Done",
     "failed": "Failed",
@@ -50,7 +50,7 @@ def card(action: Action, schemas: Schemas, *, is_compact: bool = False) -> str:
             "aria-label": f"{action['title']}: {STATUS_TEXT.get(status, status)}",
         }
     )
-    body = _preview(action["preview"]) + _outcome(action)
+    body = _preview(action["preview"]) + _media(action) + _agreed(action) + _outcome(action)
     if status == "awaiting_approval":
         body += _decision(action) + edit_form(action, schemas.get(action["type"], {}))
     if is_compact and status not in LIVE_STATUSES and status != "awaiting_approval":
@@ -97,6 +97,42 @@ def _preview_line(line: Preview) -> str:
     )
 
 
+def _media(action: Action) -> str:
+    """The pictures and films that would go out, from this machine's own store."""
+    refs = [ref for ref in action["params"].get("media") or [] if isinstance(ref, dict) and _is_hash(ref.get("sha256"))]
+    return f'<div class="h-shots">{"".join(_medium(action, ref) for ref in refs)}</div>' if refs else ""
+
+
+def _medium(action: Action, ref: Mapping[str, Any]) -> str:
+    href = markup.text(f"/api/v1/media/{ref['sha256']}?project_id={action['project_id']}")
+    alt = str(ref.get("alt") or "")
+    caption = markup.exact(str(ref.get("filename") or "")) + (f" — {markup.exact(alt)}" if alt else "")
+    if str(ref.get("media_type")).startswith("video/"):
+        shown = f'<video src="{href}" controls preload="metadata"></video>'
+    else:
+        shown = f'<a href="{href}" target="_blank" rel="noopener"><img src="{href}" alt="{markup.text(alt)}" decoding="async"></a>'
+    return f'<figure class="h-medium">{shown}<figcaption>{caption}</figcaption></figure>'
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64 and value.isalnum()
+
+
+def _agreed(action: Action) -> str:
+    """When it is planned for, and who of those whom it needs have approved."""
+    said = []
+    if action["not_before"] and action["status"] in {"awaiting_approval", *LIVE_STATUSES}:
+        said.append(f"Planned for {markup.time(action['not_before'])}.")
+    names = ", ".join(markup.exact(approval["by"]) for approval in action["approvals"])
+    if action["status"] == "awaiting_approval" and action["people_needed"] > 1:
+        missing = action["people_needed"] - len(action["approvals"])
+        given = f"Approved by {names}. " if names else ""
+        said.append(f"{given}It needs {missing} more {'person' if missing == 1 else 'different people'}.")
+    elif names:
+        said.append(f"Approved by {names}.")
+    return f'<p class="h-hint">{" ".join(said)}</p>' if said else ""
+
+
 def _decision(action: Action) -> str:
     has_problem = any(line["problem"] for line in action["preview"])
     expires = (
@@ -121,7 +157,9 @@ def _outcome(action: Action) -> str:
     status = action["status"]
     if status in LIVE_STATUSES:
         return _progress(action)
-    if status in {"failed", "unconfirmed"}:
+    if status == "unconfirmed":
+        return _unconfirmed(action)
+    if status == "failed":
         error = action["error"] or {"code": "", "message": "It failed without saying why.", "hint": ""}
         return markup.error_box(error["message"], error["hint"] or "") + _evidence(action["evidence"])
     if status == "succeeded":
@@ -130,21 +168,53 @@ def _outcome(action: Action) -> str:
 
 
 def _progress(action: Action) -> str:
-    is_running = action["status"] == "sending" or action["is_running"]
-    phrase = (action["progress"] or "starting") if is_running else "waiting for the worker"
+    """Where it is on its way, or what holds it; until something is submitted it can be cancelled."""
+    is_sending = action["status"] == "sending"
+    now = 2 if is_sending else 1 if action["is_running"] else 0
     steps = "".join(
         f"<li{markup.attributes({'class': state, 'aria-current': 'step' if state == 'is-now' else None})}>{name}</li>"
         for name, state in (
-            ("Approved", "is-past"),
-            ("Queued", "is-past" if is_running else "is-now"),
-            ("Running", "is-now" if is_running else "is-next"),
-            ("Done", "is-next"),
+            (name, "is-past" if place < now else "is-now" if place == now else "is-next")
+            for place, name in enumerate(("Approved", "Preparing", "Submitting", "Done"))
         )
     )
-    since = markup.attributes({"data-elapsed": action["id"], "data-since": action["decided_at"]})
+    held = action["held"]
+    if held is not None and not action["is_running"]:
+        until = f" Looked at again {markup.time(held['until'])}." if held["until"] else ""
+        said = f'<p class="h-held">{markup.icon("clock")}<span>Held: {markup.exact(held["reason"])}{until}</span></p>'
+    else:
+        phrase = (action["progress"] or "starting") if action["is_running"] or is_sending else "waiting for the worker"
+        since = markup.attributes({"data-elapsed": action["id"], "data-since": action["decided_at"]})
+        said = f'<p><span class="h-spinner"></span>{markup.exact(_capitalised(phrase))}… <span{since}></span></p>'
+    cancel = "" if is_sending else _button("cancel", action, "cross", "Cancel", confirm="Cancel it for good?")
+    return f'<div class="h-progress" role="status"><ol class="h-steps">{steps}</ol>{said}</div>{cancel}'
+
+
+def _button(event: str, action: Action, icon: str, words: str, *, confirm: str) -> str:
+    data = markup.attributes(
+        {
+            "type": "button", "class": "h-button h-quiet", "data-event": event, "data-action": action["id"],
+            "data-confirm": confirm,
+        }
+    )  # fmt: skip
+    return f'<div class="h-decision"><button{data}>{markup.icon(icon)}{words}</button></div>'
+
+
+def _unconfirmed(action: Action) -> str:
+    """What is known, what Herald found when it looked, and the form in which a person says how it ended."""
+    error = action["error"] or {"code": "", "message": "Nobody saw how it ended.", "hint": ""}
+    looked = str(error.get("looked") or "")
+    found = f'<p class="h-hint">{markup.exact(looked)}</p>' if looked else ""
+    name = markup.text(action["id"])
     return (
-        f'<div class="h-progress" role="status"><ol class="h-steps">{steps}</ol><p><span class="h-spinner"></span>'
-        f"{markup.exact(_capitalised(phrase))}… <span{since}></span></p></div>"
+        f"{markup.error_box(error['message'], error['hint'] or '')}{found}{_evidence(action['evidence'])}"
+        f'<form class="h-form h-settle" data-event="settle"><input type="hidden" name="action" value="{name}">'
+        f'<div class="h-field"><label for="o-{name}">You looked at the site. What did you find?</label>'
+        f'<select id="o-{name}" name="outcome"><option value="succeeded">It went out</option>'
+        '<option value="failed">It did not go out</option></select></div>'
+        f'<div class="h-field"><label for="u-{name}">Its address there, if it has one</label>'
+        f'<input id="u-{name}" name="url" type="url" maxlength="2000" placeholder="https://"></div>'
+        f'<button class="h-button h-primary">{markup.icon("check")}Settle it</button></form>'
     )
 
 

@@ -59,7 +59,7 @@ class ChatTab:
                 side = wired("conversations", ["fresh", "open", "delete", "search"], template=SIDEBAR_TEMPLATE)
             with gr.Column(elem_id="stage", scale=1, min_width=280):
                 plain(_MENU_BUTTON, elem_id="stage-head")
-                transcript = keyed_view("transcript", ["approve", "reject", "save", "poll", "reload"])
+                transcript = keyed_view("transcript", [*decisions.VERBS, "poll", "reload"])
                 with gr.Row(elem_id="composer"):
                     box = gr.Textbox(
                         placeholder="Ask Herald, or tell it what to post, read or fill in",
@@ -91,7 +91,7 @@ class ChatTab:
         side.open(self.open, None, [transcript], **quiet)
         side.delete(self.delete, None, [transcript, side], **quiet)
         side.search(self.search, None, [side], trigger_mode="always_last", **quiet)
-        for verb in ("approve", "reject", "save"):
+        for verb in decisions.VERBS:
             getattr(transcript, verb)(self._decider(verb), None, [transcript], trigger_mode="multiple", **quiet)
         transcript.poll(self.poll, None, [transcript, side], trigger_mode="once", **quiet)
         transcript.reload(self.reload, None, [transcript, side], **quiet)

@@ -11,15 +11,19 @@ from app.ui import cards, markup
 from app.ui.gateway import Gateway
 from app.ui.transcript import Item
 
+VERBS = ("approve", "reject", "save", "cancel", "settle")
+_REPEATED = {"already_decided", "not_cancellable", "not_unconfirmed"}
 _FINE_WHEN_REPEATED = {
     "approve": {"approved", "sending", "succeeded", "failed", "unconfirmed"},
     "reject": {"rejected"},
+    "cancel": {"cancelled"},
+    "settle": {"succeeded", "failed"},
     "save": set[str](),
 }
 
 
 def decide(gateway: Gateway, verb: str, event: gr.EventData, request: gr.Request) -> list[Item]:
-    """Approve, reject or save what the event names, and return the pieces of the page that change.
+    """Decide, save, cancel or settle what the event names, and return the pieces of the page that change.
 
     Pressing a button twice is not an error: the second press finds the decision of the first.
     """
@@ -37,6 +41,10 @@ def _send(client: HeraldClient, verb: str, action_id: str, event: gr.EventData) 
         return client.approve(action_id, str(event.digest))
     if verb == "reject":
         return client.reject(action_id)
+    if verb == "cancel":
+        return client.cancel(action_id)
+    if verb == "settle":
+        return client.settle(action_id, str(event.outcome), url=str(event.url).strip())
     params: Any = event.params
     return client.edit(action_id, dict(params))
 
@@ -47,9 +55,9 @@ def _after_failure(gateway: Gateway, client: HeraldClient, verb: str, action_id:
         card = [card_item(action, gateway.schemas(client))]
     except ApiError:
         return [notice(action_id, error)]
-    if error.code == "already_decided" and action["status"] in _FINE_WHEN_REPEATED[verb]:
+    if error.code in _REPEATED and action["status"] in _FINE_WHEN_REPEATED[verb]:
         return [*card, notice(action_id)]
-    if verb == "save" and action["status"] == "awaiting_approval":
+    if (verb, action["status"]) in {("save", "awaiting_approval"), ("settle", "unconfirmed")}:
         return [notice(action_id, error)]  # the form stays open with what was typed
     return [*card, notice(action_id, error)]
 

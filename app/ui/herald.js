@@ -214,7 +214,7 @@
       if (button.dataset.addRow !== undefined) return addRow(button);
       if (button.dataset.removeRow !== undefined) return button.closest(".h-map-row").remove();
       if (!button.dataset.event || (button.dataset.confirm && !isConfirmed(button))) return undefined;
-      if (button.dataset.event === "approve" || button.dataset.event === "reject") lock(button);
+      if (["approve", "reject", "cancel"].includes(button.dataset.event)) lock(button);
       return send(button.dataset.event, { ...button.dataset });
     });
     element.addEventListener("submit", (event) => {

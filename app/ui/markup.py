@@ -140,6 +140,7 @@ _PATHS: dict[str, str] = {
     "upload": '<path d="M10 13V4M6 8l4-4 4 4M4 14v3h12v-3"/>',
     "quote": '<path d="M4 6h5v4c0 3-2 4-4 4M12 6h5v4c0 3-2 4-4 4"/>',
     "alert": '<path d="M10 3 2 17h16L10 3Z"/><path d="M10 8v4M10 14.5v.1"/>',
+    "clock": '<circle cx="10" cy="10" r="7"/><path d="M10 6v4l3 2"/>',
     "search": '<circle cx="9" cy="9" r="5"/><path d="m13 13 4 4"/>',
     "chat": '<path d="M3 4h14v9H9l-4 4v-4H3V4Z"/>',
 }

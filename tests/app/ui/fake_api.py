@@ -97,6 +97,9 @@ def png(width: int = 640, height: int = 400) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+NOT_STOPPED = {"is_stopped": False, "reason": "", "stopped_by": "", "stopped_at": None}
+
+
 @dataclass
 class FakeBox:
     """The state behind the fake API. Tests turn its knobs."""
@@ -117,6 +120,7 @@ class FakeBox:
     audit: list[dict[str, Any]] = field(default_factory=list)
     executed: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[str] = field(default_factory=list)
+    stop: dict[str, Any] = field(default_factory=lambda: dict(NOT_STOPPED))
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def reset(self) -> None:
@@ -163,7 +167,8 @@ class FakeBox:
             "id": self.new_id("act"), "type": kind, "title": info["title"], "params": params, "digest": "",
             "status": "awaiting_approval", "risk": info["risk"], "preview": [], "progress": None, "result": None,
             "error": None, "evidence": [], "conversation_id": conversation_id, "created_at": now(), "decided_at": None,
-            "finished_at": None, "expires_at": (datetime.now(UTC) + timedelta(hours=24)).isoformat(),
+            "project_id": "prj_default", "finished_at": None,
+            "expires_at": (datetime.now(UTC) + timedelta(hours=24)).isoformat(),
             "not_before": None, "target": "x.com", "intent_id": self.new_id("int"), "account": None,
             "proposed_by": "model", "held": None, "is_tainted": False, "is_running": False, "approvals": [],
             "people_needed": 1,
@@ -450,6 +455,42 @@ def _action_routes(api: APIRouter, box: FakeBox) -> None:
         found.update(status="rejected", decided_at=now(), finished_at=now())
         box.record("rejected", action_id, detail=body)
         return found
+
+    @api.post("/actions/{action_id}/cancel")
+    def cancel(action_id: str, body: dict[str, Any]) -> Any:
+        found = box.find(action_id)
+        if found["status"] != "approved":
+            raise Refusal(409, "not_cancellable", f"It is {found['status']}.", "See what became of it.")
+        found.update(status="cancelled", held=None, finished_at=now())
+        box.record("cancelled", action_id, detail=body)
+        return found
+
+    @api.post("/actions/{action_id}/settle")
+    def settle(action_id: str, body: dict[str, Any]) -> Any:
+        found = box.find(action_id)
+        if found["status"] != "unconfirmed":
+            raise Refusal(409, "not_unconfirmed", f"It is {found['status']}.", "See what became of it.")
+        found.update(status=body["outcome"], result={"summary": "Settled.", "url": body["url"]}, finished_at=now())
+        box.record("settled", action_id, detail=body)
+        return found
+
+    @api.get("/action-stop")
+    def stop_state() -> Any:
+        return box.stop
+
+    @api.post("/action-stop")
+    def stop(body: dict[str, Any]) -> Any:
+        box.stop = {"is_stopped": True, "reason": body["reason"], "stopped_by": "Owner", "stopped_at": now()}
+        return box.stop
+
+    @api.delete("/action-stop")
+    def resume() -> Any:
+        box.stop = dict(NOT_STOPPED)
+        return box.stop
+
+    @api.get("/media/{sha256}")
+    def media(sha256: str) -> Response:
+        return Response(png(), media_type="image/png")
 
     @api.patch("/actions/{action_id}")
     def edit(action_id: str, body: dict[str, Any]) -> Any:

@@ -28,7 +28,7 @@ def test_a_card_with_a_problem_cannot_be_approved() -> None:
     assert "disabled" in approve[: approve.index(">")]
 
 
-@pytest.mark.parametrize("status", ["approved", "sending", "cancelled", "succeeded", "failed", "rejected", "expired"])
+@pytest.mark.parametrize("status", ["sending", "cancelled", "succeeded", "failed", "rejected", "expired"])
 def test_a_decided_card_offers_no_decision(status: str) -> None:
     """No button of a decided card decides again."""
     html = cards.card(proposal(status=status), SCHEMAS)
@@ -83,3 +83,47 @@ def test_a_running_card_says_what_is_going_on() -> None:
     assert "Opening the page…" in html
     assert 'data-since="2026-11-21T00:00:00Z"' in html
     assert "data-live" in html
+
+
+def test_an_approved_card_can_only_be_cancelled() -> None:
+    """And asks once more before it is."""
+    html = cards.card(proposal(status="approved"), SCHEMAS)
+    assert html.count("data-event=") == 1
+    assert 'data-event="cancel"' in html
+    assert "data-confirm" in html
+
+
+def test_a_held_card_says_why_and_until_when() -> None:
+    """In place of a spinner."""
+    held = {"reason": "Quiet hours: <22:00>.", "until": "2026-11-22T06:00:00Z"}
+    html = cards.card(proposal(status="approved", held=held), SCHEMAS)
+    assert "Held: Quiet hours: &lt;22:00&gt;." in html
+    assert 'datetime="2026-11-22T06:00:00Z"' in html
+    assert "h-spinner" not in html
+
+
+def test_an_unconfirmed_card_asks_what_became_of_it() -> None:
+    """With what is known and what a look found; nothing offers to send it again."""
+    error = {"code": "interrupted", "message": "It may have gone out.", "hint": "", "looked": "Not on the profile."}
+    html = cards.card(proposal(status="unconfirmed", error=error), SCHEMAS)
+    assert "It may have gone out." in html
+    assert "Not on the profile." in html
+    assert 'data-event="settle"' in html
+    assert 'data-event="approve"' not in html
+
+
+def test_media_are_shown_from_this_machine_with_hidden_characters_in_their_names() -> None:
+    """Only a hash becomes an address; a name with a bidirectional override shows it."""
+    ref = {"sha256": "a" * 64, "filename": "x\u202egnp.exe", "media_type": "image/png", "alt": "<b>"}
+    bad = ref | {"sha256": "https://evil.example/" + "a" * 43}
+    html = cards.card(proposal(params={"platform": "x", "text": "t", "media": [ref, bad]}), SCHEMAS)
+    assert f'src="/api/v1/media/{"a" * 64}?project_id=prj_default"' in html
+    assert "U+202E" in html
+    assert "evil.example" not in html[: html.index("h-edit")]
+    assert "<b>" not in html
+
+
+def test_a_card_says_who_has_approved_and_who_is_missing() -> None:
+    """One of two people."""
+    html = cards.card(proposal(people_needed=2, approvals=[{"by": "Ada", "at": "2026-11-21T00:00:00Z"}]), SCHEMAS)
+    assert "Approved by Ada. It needs 1 more person." in html

@@ -169,3 +169,43 @@ def test_the_page_keeps_gradios_marks_and_services_out(page: Page, served: Serve
     config = page.evaluate("window.gradio_config")
     assert config["analytics_enabled"] is False
     assert config.get("run_history") in (False, None)
+
+
+@pytest.mark.parametrize("viewport", [(1280, 1400), (390, 1600)])
+def test_effects_are_stopped_cancelled_and_settled(page: Page, served: Served) -> None:
+    """What is held says why; the stop asks once more and can be lifted; what nobody saw the end of is settled."""
+    media = {"sha256": "ab" * 32, "filename": "logo.png", "media_type": "image/png", "alt": "Our logo"}
+    pair = served.box.propose("post_social", {"platform": "x", "text": "Two must agree", "account": ""}, None)
+    pair.update(people_needed=2, approvals=[{"by": "Ada", "at": pair["created_at"]}], not_before="2030-01-01T09:00:00Z")
+    pair["params"] = pair["params"] | {"media": [media]}
+    held = served.box.propose("post_social", {"platform": "x", "text": "Held", "account": ""}, None)
+    held.update(status="approved", decided_at=held["created_at"])
+    held["held"] = {
+        "reason": "Quiet hours: quiet from 22:00 to 07:00 (Europe/Berlin).",
+        "until": "2030-01-01T06:00:00Z",
+    }
+    lost = served.box.propose("post_social", {"platform": "x", "text": "Lost", "account": ""}, None)
+    message = "The worker stopped after it had begun to submit: this may or may not have gone out."
+    error = {"code": "interrupted", "message": message, "hint": "Look at the site.", "looked": "Looked 1 of 4 times."}
+    lost.update(status="unconfirmed", error=error, decided_at=lost["created_at"])
+    open_tab(page, served, "Approvals")
+    view = page.locator("#approvals")
+    expect(view).to_contain_text("Nobody saw how these ended")
+    expect(view).to_contain_text("Approved by Ada. It needs 1 more person.")
+    expect(view.locator(".h-medium img")).to_be_visible()
+    page.get_by_role("button", name="Stop all actions").click()
+    page.get_by_role("button", name="Hold everything now?").click()
+    expect(view).to_contain_text("All actions are stopped by Owner")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Let them go on").click()
+    expect(page.get_by_role("button", name="Stop all actions")).to_be_visible()
+    card = page.locator(f'#approvals [data-action="{held["id"]}"].h-card')
+    expect(card).to_contain_text("Held: Quiet hours")
+    card.get_by_role("button", name="Cancel").click()
+    card.get_by_role("button", name="Cancel it for good?").click()
+    expect(card).to_have_attribute("data-status", "cancelled")
+    other = page.locator(f'#approvals [data-action="{lost["id"]}"].h-card')
+    other.get_by_label("Its address there").fill("https://x.com/acme/status/1")
+    other.get_by_role("button", name="Settle it").click()
+    expect(other).to_have_attribute("data-status", "succeeded")
+    assert lost["result"]["url"] == "https://x.com/acme/status/1"
