@@ -210,7 +210,8 @@ def _unconfirmed(action: Action) -> str:
         f"{markup.error_box(error['message'], error['hint'] or '')}{found}{_evidence(action['evidence'])}"
         f'<form class="h-form h-settle" data-event="settle"><input type="hidden" name="action" value="{name}">'
         f'<div class="h-field"><label for="o-{name}">You looked at the site. What did you find?</label>'
-        f'<select id="o-{name}" name="outcome"><option value="succeeded">It went out</option>'
+        f'<select id="o-{name}" name="outcome" required><option value="" selected disabled>Choose</option>'
+        '<option value="succeeded">It went out</option>'
         '<option value="failed">It did not go out</option></select></div>'
         f'<div class="h-field"><label for="u-{name}">Its address there, if it has one</label>'
         f'<input id="u-{name}" name="url" type="url" maxlength="2000" placeholder="https://"></div>'

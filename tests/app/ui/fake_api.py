@@ -21,6 +21,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 
+from app.auth.records import OWNER_ID, Actor
+
 API_KEY = "test-key"
 SESSION = "test-session"
 POST_LIMIT = 280
@@ -97,6 +99,7 @@ def png(width: int = 640, height: int = 400) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+OWNER = Actor(OWNER_ID, "Owner", is_box_owner=True, via="session")
 NOT_STOPPED = {"is_stopped": False, "reason": "", "stopped_by": "", "stopped_at": None}
 
 
@@ -347,7 +350,7 @@ def create_app(box: FakeBox | None = None) -> FastAPI:
     @app.middleware("http")
     async def wants_key(request: Request, call_next: Any) -> Response:
         path = request.url.path
-        request.state.actor = is_signed_in(request)
+        request.state.actor = OWNER if is_signed_in(request) else None
         if path.endswith(("/healthz", "/readyz")) or path in {"/signin", "/favicon.ico"} or request.state.actor:
             return await call_next(request)
         if "text/html" in request.headers.get("accept", ""):

@@ -205,6 +205,7 @@ def test_effects_are_stopped_cancelled_and_settled(page: Page, served: Served) -
     card.get_by_role("button", name="Cancel it for good?").click()
     expect(card).to_have_attribute("data-status", "cancelled")
     other = page.locator(f'#approvals [data-action="{lost["id"]}"].h-card')
+    other.get_by_label("What did you find?").select_option("It went out")
     other.get_by_label("Its address there").fill("https://x.com/acme/status/1")
     other.get_by_role("button", name="Settle it").click()
     expect(other).to_have_attribute("data-status", "succeeded")
