@@ -8,6 +8,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,7 @@ from app.services import Services, build_services
 from app.settings import Settings
 from automation.actions.base import Account
 from automation.config import AutomationSettings
+from automation.hands.client import Hands
 from automation.tasks import ActionRunner
 from tests.app.chat.fake_inference import FakeInference
 from tests.sites import social
@@ -191,18 +193,24 @@ def log_carelessly(planted: Canaries) -> None:
 
 
 def test_no_planted_secret_comes_out(
-    services: Services, planted: Canaries, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+    services: Services,
+    planted: Canaries,
+    monkeypatch: pytest.MonkeyPatch,
+    logged: io.StringIO,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Through accounts, chat, a post that goes out, a login that fails, errors, tracebacks, evidence and answers."""
     inference = FakeInference()
     monkeypatch.setitem(social.ACCOUNTS, "acme", planted.passwords["acme"])
     site = social.create_app()
-    runner = ActionRunner(services, "worker_test", AutomationSettings())
+    settings = AutomationSettings(_env_file=None)
+    hands = Hands(settings, hidden=(services.settings.home,))
+    runner = ActionRunner(services, "worker_test", settings, hands)
     services.execution.heartbeat("worker_test")
     llm = inference.client()
     outcomes = OutcomeReporter(services.database, services.conversations, services.actions, services.execution, llm)
     statuses = []
-    with serve(site) as base_url:
+    with serve(site) as base_url, closing(hands):
         plant(services, planted, base_url)
         action_ids = [use_chat(services, inference, f"Post on X: Hello there as {name}") for name in HANDLES[:2]]
         for action_id in action_ids:
@@ -218,6 +226,7 @@ def test_no_planted_secret_comes_out(
     out_of: dict[str, Any] = {
         "answers": planted.found_in(answers),
         "logs": planted.found_in(logged.getvalue().encode()),
+        "child's output": planted.found_in("".join(capfd.readouterr()).encode()),
         "prompts": planted.found_in(json.dumps(inference.requests, ensure_ascii=False).encode()),
     }
     files = [path for path in services.settings.home.rglob("*") if path.is_file() and path.parent.name != "keys"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from app.actions.records import Status
 from app.services import Services, build_services
 from app.settings import Settings
 from automation.config import AutomationSettings
+from automation.hands.client import Hands
 from automation.tasks import ActionRunner
 from tests.sites.changing import FIRST, Changing, create_app
 from tests.sites.serving import serve
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
 
 def test_a_changed_page_ends_in_a_fresh_proposal_and_its_approval_sends_it(services: Services) -> None:
     """Linked to the old action; the values are the same; the healed way is followed from then on."""
-    worker = ActionRunner(services, "worker_test", AutomationSettings())
+    settings = AutomationSettings(_env_file=None)
+    hands = Hands(settings, hidden=(services.settings.home,))
+    worker = ActionRunner(services, "worker_test", settings, hands)
     services.execution.heartbeat("worker_test")
     site = Changing()
 
@@ -40,7 +44,7 @@ def test_a_changed_page_ends_in_a_fresh_proposal_and_its_approval_sends_it(servi
         worker.run_action(action_id)
         return services.actions.get(action_id).status
 
-    with serve(create_app(site)) as base_url:
+    with serve(create_app(site)) as base_url, closing(hands):
         params = {"url": f"{base_url}/book", "fields": {"name": "Ann Lee", "email": "ann@example.com"}}
         first = services.actions.propose("fill_form", params, actor="test")
         assert run(first.id, first.digest) is Status.SUCCEEDED
