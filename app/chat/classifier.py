@@ -23,7 +23,7 @@ OPINIONS = ("talk", "post", "read", "form")
 """The words with which the language model says the same, in the order of ``TYPES``."""
 
 # How much a block of features counts before learning: without it the many rare ones outweigh the few telling ones.
-PAIR_SCALE, WORD_SCALE, OPINION_SCALE = 0.4, 2.0, 0.7
+PAIR_SCALE, WORD_SCALE, OPINION_SCALE = 0.6, 2.0, 0.7
 LOWEST_LOG_PROBABILITY = -8.0
 WEIGHTS_FILE = "classifier.npz"
 

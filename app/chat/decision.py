@@ -31,6 +31,8 @@ MIN_PROBABILITY = 0.5
 """An action less probable than this is not proposed: the answer is words, and the user can say it more plainly."""
 
 MAX_ASSENT_WORDS = 12
+MAX_YES_WORDS = 4
+MAX_RENAMING_WORDS = 5
 ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
 ASK_FOR_TEXT = "What shall the post say? Give me the text, or tell me what it is about."
 
@@ -74,7 +76,7 @@ def decide(message: str, history: Sequence[PastMessage], accounts: Sequence[Acco
     pages = usable_addresses([*said, message])
     before = before_of(last, said)
     evidence = evidence_of(message, before, has_address=bool(usable_addresses(said)))
-    match chosen_type(evidence, message, last, llm):
+    match follow_up_type(evidence, message, last) or chosen_type(evidence, message, last, llm):
         case "post_social":
             return _post(message, evidence, said, last, accounts)
         case "scrape_url" if pages:
@@ -91,6 +93,31 @@ def _lacks_values(evidence: Evidence) -> bool:
     is_order = cues.get("values_missing") and cues.get("command_form")
     is_told = any(cues.get(name) for name in ("negation", "told", "hypothetical", "ask", "question"))
     return bool(is_order) and not is_told
+
+
+def follow_up_type(evidence: Evidence, message: str, last: PastMessage | None) -> str:
+    """The type of a short answer to what the assistant has just offered or asked; "" where it is not plain."""
+    cues, words = evidence.values, len(message.split())
+    if last is None or cues.get("question") or cues.get("told"):
+        return ""
+    if last.content == ASK_FOR_VALUES and gives_values(message):
+        return "fill_form"
+    is_refusal = bool(cues.get("negation"))
+    if last.content == ASK_FOR_TEXT and not is_refusal and not cues.get("thanks"):
+        return "post_social"
+    if last.action and last.action["type"] == "post_social":
+        is_renamed = words <= MAX_RENAMING_WORDS and platforms.named_for_posting(message)
+        is_corrected = cues.get("dictated_colon") and not cues.get("first_negation")
+        return "post_social" if is_renamed or is_corrected else ""
+    if is_refusal or not (cues.get("first_affirm") or cues.get("first_publish")) or words > MAX_YES_WORDS:
+        return ""
+    if cues.get("change") or cues.get("thanks"):
+        return ""
+    return {"context_offer_post": "post_social", "context_offer_read": "scrape_url"}.get(_context(evidence), "")
+
+
+def _context(evidence: Evidence) -> str:
+    return next((name for name in evidence.values if name.startswith("context_")), "")
 
 
 def chosen_type(evidence: Evidence, message: str, last: PastMessage | None, llm: LlmClient) -> str:

@@ -33,7 +33,9 @@ _CUE = {name: re.compile(rf"(?<![\w'’-])(?:{words})(?![\w'’])", re.IGNORECAS
 _HEAD = (
     r"(?:^|[.!?;,:”\"–-]\s*|\b(?:please|pls|plz|kindly|and|then|n|&|can you|could you|can u|can yuo|would you|to|go|"
     r"now|just|bitte|und|por favor|y|et|e|en|tu peux|peux-tu|you can|that you|us|me|me to|so|anyway|right|dis|aaand|"
-    r"yo|ok|hey|mind|possible to)\s+(?:kindly\s+|please\s+|go\s+)?)"
+    r"yo|ok|hey|mind|possible to|kannst du|könntest du|können sie|könnten sie|puedes|podría[sn]?|"
+    r"pourrais-tu|pouvez-vous|"
+    r"puoi|può|potresti|podes|pode|podia|kun je|wil je|wants? to|wants? to know)\s+(?:kindly\s+|please\s+|go\s+)?)"
 )
 _COMMAND = {
     name: re.compile(rf"{_HEAD}(?:{_CUES[name]})(?![\w'’])", re.IGNORECASE)
@@ -89,6 +91,8 @@ def evidence_of(message: str, before: Before | None = None, *, has_address: bool
         f"dictated_{dictation.kind}" if dictation else "dictated_none": 1.0,
         "address": float(bool(urls)),
         "address_anywhere": float(bool(all_urls)),
+        "address_path": float(any("/" in a.split("://")[-1].rstrip("/") for a in urls)),
+        "address_scheme": float(any("://" in a for a in urls)),
         "address_before": float(has_address),
         "platform": float(bool(platforms.mentions(spoken))),
         "other_network": float(bool(platforms.other_networks(spoken))),
@@ -146,7 +150,8 @@ def _masked(text: str, urls: Sequence[str]) -> str:
 
 NAMES: tuple[str, ...] = (
     *(f"dictated{kind}" for kind in ("", "_none", "_colon", "_quotes", "_line", "_dash", "_plain")),
-    *("address", "address_anywhere", "address_before", "platform", "other_network", "mail", "fields", "question"),
+    *("address", "address_anywhere", "address_path", "address_scheme", "address_before", "platform", "other_network"),
+    *("mail", "fields", "question"),
     *("question_inside", "exclaims", "short", "medium", "long", "only_address"),
     *("values", "values_missing", "nothing_said", "little_said"),
     *(

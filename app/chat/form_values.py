@@ -11,6 +11,7 @@ import re
 from app.chat.spans import addresses
 
 MAX_FIELDS = 50
+MAX_LOWER_CASE_WORDS = 3  # "owner ali demir": a key and a name, all in lower case
 MIN_QUESTION_WORDS = 4  # a shorter value ends in the question mark of the request: "… and the postcode LS1 4AP?"
 _AND = r"and|und|et|y|e|en|&|with|mit|avec|con|com|met"
 _KEYS = (
@@ -26,7 +27,7 @@ _KEYS = (
 )
 _PAIR = re.compile(
     rf"(?:(?:^|[,;.!?\n–—(]|\b(?:{_AND})\b)\s*(?P<key>[^\W\d_][\w'’/-]*(?: [\w'’/-]+){{0,3}}?)"
-    r"|\s(?P<word>[^\W\d_][\w'’/-]*))(?<!\d)\s*[:=]\s*(?=\S)(?!//)",
+    r"|\s(?P<word>[^\W\d_][\w'’/-]*))(?<!\d)\s*[:=]\s*(?=\S)(?!//)(?![^\W\d_]\w*\s*[:=]\s)",
     re.IGNORECASE,
 )
 _SEPARATORS = re.compile(
@@ -38,6 +39,7 @@ _IS = re.compile(
     re.IGNORECASE,
 )
 _KNOWN = re.compile(rf"^(?:(?:my|the|our|for|to)\s+)*(?P<key>(?:[\w]+ )?(?:{_KEYS}))\s+(?P<value>\S.*)$", re.IGNORECASE)
+_KNOWN_KEY = re.compile(rf"\b(?:{_KEYS})\s+(?!is\b|of\b|in\b|and\b|on\b|field)\w", re.IGNORECASE)
 _QUOTED_VALUE = re.compile(r"^(?P<key>[^\W\d_]\w*(?: \w+)?)\s+[\"“„«'](?P<value>[^\"“”„«»]+)[\"”“»']$")
 _LOWER_THEN_VALUE = re.compile(r"^(?P<key>[a-zà-ÿ]+(?: [a-zà-ÿ]+){0,2})\s+(?P<value>(?:[A-ZÀ-Ý\d\"“+(]|\S+@).*)$")
 _COUNT = re.compile(
@@ -91,6 +93,8 @@ def gives_values(message: str) -> bool:
     if values_of(message) or _MAIL.search(text) or re.search(r"\d", text) or re.search(r"[:=]\s*\S", text):
         return True
     words = text.split()
+    if _KNOWN_KEY.search(text):
+        return True
     return any(w[:1].isupper() and w.strip(".,!?\"'") not in {"I", "I'm"} for w in words[1:]) and len(words) > 6
 
 
@@ -139,6 +143,8 @@ def _by_segment(text: str) -> dict[str, str]:
             fields[words[0]] = _value(words[1])
         elif not fields and (name := _AS_NAME.search(segment)):
             fields["name"] = name["value"]
+        elif fields and len(words) == MAX_LOWER_CASE_WORDS and not _NOT_A_KEY.match(segment):
+            fields[words[0]] = _value(" ".join(words[1:]))
         elif fields and (mail := _MAIL.fullmatch(segment)):
             fields["email"] = mail.group()
         else:

@@ -106,6 +106,28 @@ def test_an_assent_posts_the_draft() -> None:
     assert _decide("make it funnier", PastMessage("user", "Draft a tweet about pine"), DRAFT).offer is None
 
 
+POSTED = PastMessage("assistant", "Here it is.", {"type": "post_social", "params": {"platform": "x", "text": "Open"}})
+
+
+def test_a_proposal_is_corrected_in_a_few_words() -> None:
+    """Another text on the same network; a refusal proposes nothing."""
+    corrected = _decide("typo! it should read: Opening", PastMessage("user", "Post on X: Open"), POSTED)
+    assert _settled(corrected, "text") == "Opening"
+    assert _settled(_decide("no, on twitter!", PastMessage("user", "Post on X: Open"), POSTED), "text") == "Open"
+    assert _decide("no wait, don't", PastMessage("user", "Post on X: Open"), POSTED).offer is None
+
+
+def test_the_answer_to_a_question_is_taken_for_what_was_asked() -> None:
+    """The text of a post that had none, the values of a form that had none."""
+    asked = PastMessage("assistant", ASK_FOR_TEXT)
+    assert _settled(_decide("We turn ten today", PastMessage("user", "Tweet"), asked), "text") == "We turn ten today"
+    assert _decide("about our birthday", PastMessage("user", "Tweet"), asked).is_written
+    asked = PastMessage("assistant", ASK_FOR_VALUES)
+    form = _decide("name: Ada", PastMessage("user", "Fill in fair.example/f"), asked).offer
+    assert form is not None
+    assert form.narrow["url"] == {"enum": ["fair.example/f"]}
+
+
 def test_a_draft_made_from_documents_taints_the_proposal() -> None:
     """Its words never decide, but the user may post them; the proposal stays marked."""
     tainted = PastMessage("assistant", DRAFT.content, is_tainted=True)

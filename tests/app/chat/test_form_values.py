@@ -36,6 +36,11 @@ def test_no_values_are_made_up(message: str) -> None:
         ("Melde mich auf a.example/f an: Name: Franz Huber", {"Name": "Franz Huber"}),
         ("Rellena a.example/f con nombre Luis y teléfono 600123456", {"nombre": "Luis", "teléfono": "600123456"}),
         ("a.example/f with amount 2,500 and time 15:00", {"amount": "2,500", "time": "15:00"}),
+        (
+            "fill a.example/f with shop name kiosk west, owner ali demir",
+            {"shop name": "kiosk west", "owner": "ali demir"},
+        ),
+        ("The form at a.example/f has to be sent: Name: Open Door", {"Name": "Open Door"}),
         ("a.example/f, message: When do you deliver?", {"message": "When do you deliver?"}),
     ],
 )
