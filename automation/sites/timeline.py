@@ -19,7 +19,7 @@ _READ_POSTS = Path(__file__).with_name("posts.js").read_text(encoding="utf-8")
 _MIN_CUT_CHARS = 30
 _NOW = re.compile(r"^(?:just )?now\b|^a few seconds ago", re.I)
 _AGO = re.compile(
-    r"(?P<number>\d+|an?)\s*"
+    r"\b(?P<number>\d+|an?)\s*"
     r"(?P<unit>seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w|months?|mo|years?|yrs?|y)\b",
     re.I,
 )

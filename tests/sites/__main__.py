@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 
 import uvicorn
+from starlette.applications import Starlette
 
-from tests.sites import forms, shop, social
+from tests.sites import forms, networks, shop, social
 
-SITES = {"social": social.create_app, "shop": shop.create_app, "forms": forms.create_app}
+SITES: dict[str, Callable[[], Starlette]] = {
+    "social": social.create_app,
+    "shop": shop.create_app,
+    "forms": forms.create_app,
+    **{name: partial(networks.create_app, name) for name in networks.NETWORKS},
+}
 
 
 def main() -> None:
