@@ -154,10 +154,7 @@ def _check_identity(session: BrowserSession, site: Site, login: Login, account: 
     if opener is not None:
         opener.click(timeout=session.timeout_ms(5))
     while not handles and time.monotonic() < end:
-        for mark in login.identity:
-            for element in page.locator(mark).all()[:5]:
-                shown = f"{element.get_attribute('href') or ''} {element.text_content() or ''}"
-                handles |= {plain_handle(h) for h in re.findall(login.identity_pattern, shown)}
+        handles = _handles_shown(session, login)
         if not handles:
             page.wait_for_timeout(_TICK_MS)
     if opener is not None:
@@ -174,3 +171,13 @@ def _check_identity(session: BrowserSession, site: Site, login: Login, account: 
             code="wrong_account",
             hint=site.reconnect_hint,
         )
+
+
+def _handles_shown(session: BrowserSession, login: Login) -> set[str]:
+    """What the first element that names somebody says: further ones may be links to other people."""
+    for mark in login.identity:
+        for element in session.page.locator(mark).all()[:5]:
+            shown = f"{element.get_attribute('href') or ''} {element.text_content() or ''}"
+            if found := re.findall(login.identity_pattern, shown):
+                return {plain_handle(handle) for handle in found}
+    return set()
