@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from app import health
 from app.access import authorise
+from app.accounts import login_routes as logins
 from app.accounts import routes as accounts
 from app.actions import control_routes as action_controls
 from app.actions import routes as actions
@@ -37,6 +38,7 @@ DOMAINS: tuple[APIRouter, ...] = (
     generation.router,
     analytics.router,
     accounts.router,
+    logins.router,
     audit.router,
     recipes.router,
 )

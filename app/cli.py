@@ -279,6 +279,20 @@ def list_accounts(as_json: JsonOption = False) -> None:
         out.print(render.table(("id", "platform", "handle", "site"), rows))
 
 
+@accounts_app.command("login")
+def log_in_account(
+    platform: Annotated[str, typer.Argument(help="x")], handle: Annotated[str, typer.Argument(help="@acme")]
+) -> None:
+    """Print the address of the page on which you log in to the platform yourself."""
+    with reported(), connect() as client:
+        wanted = (platform.lower(), handle.lstrip("@").casefold())
+        for account in client.accounts():
+            if (account["platform"], account["handle"].lstrip("@").casefold()) == wanted:
+                out.print(plain(f"{client.base_url}/api/v1/accounts/{account['id']}/login"), soft_wrap=True)
+                return
+        raise typer.BadParameter(f"{handle} on {platform} is not connected; herald accounts list shows those that are.")
+
+
 @accounts_app.command("remove")
 def remove_account(account_id: str) -> None:
     """Disconnect an account and destroy its stored password."""

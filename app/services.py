@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from app.accounts.desk import LoginDesk
 from app.accounts.service import AccountService
 from app.accounts.vault import Vault
 from app.actions.approvals import ApprovalDesk
@@ -60,6 +61,7 @@ class Services:
     auth: AuthService
     projects: ProjectService
     accounts: AccountService
+    logins: LoginDesk
     conversations: ConversationService
     actions: DecisionService
     policies: PolicyService
@@ -121,6 +123,7 @@ def build_services(
     originals, index = Originals(settings.documents_dir), VectorIndex()
     scanner = VirusScanner(settings.clamd) if settings.clamd else None
     ingestion = IngestionService(database, embedder or llm, originals, settings.embedding_model, scanner)
+    logins = LoginDesk(settings.home)
     desk = ApprovalDesk(settings.home)
     expires_after = timedelta(hours=settings.proposal_expires_h)
 
@@ -148,6 +151,7 @@ def build_services(
             auth=auth,
             projects=projects,
             accounts=accounts,
+            logins=logins,
             conversations=conversations,
             actions=actions,
             execution=execution,

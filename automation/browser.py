@@ -23,11 +23,12 @@ from automation.actions.base import ActionContext
 from automation.config import AutomationSettings
 from automation.egress import Egress, Resolver, open_egress
 from automation.errors import ActionError
+from automation.remote_inputs import HEIGHT, WIDTH
 from automation.session import BrowserSession
 
 log = logging.getLogger(__name__)
 
-VIEWPORT = {"width": 1280, "height": 900}
+VIEWPORT = {"width": WIDTH, "height": HEIGHT}
 _SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 _FLAGS = (
     "--disable-quic",

@@ -30,6 +30,7 @@ from automation.hands.client import Hands
 from automation.hands.report import write_warnings
 from automation.ingestion import IngestionRunner
 from automation.queue import INGEST_ASSETS, LOOK_UP_ACTION, REPORT_OUTCOME, open_queue
+from automation.remote_login import RemoteLogins
 from automation.tasks import ActionRunner
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Worker:
         self._settings = settings
         self._stop = threading.Event()
         self._hands = hands or Hands(settings, hidden=(services.settings.home,))
+        self._logins = RemoteLogins(services, self._hands)
         self._runner = ActionRunner(services, self.id, settings, self._hands)
         self._ingestion = IngestionRunner(services.ingestion)
         self._huey = open_queue(
@@ -75,6 +77,7 @@ class Worker:
         beat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beat.start()
         self._quietly("hands", self._start_hands)
+        self._quietly("logins", self._logins.start)
         self._consumer.start()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
@@ -94,6 +97,7 @@ class Worker:
         self._ingestion.stop()
         self._runner.stop()
         self._consumer.stop(graceful=True)
+        self._logins.close()
         self._hands.close()
         beat.join(2)
         self._quietly("goodbye", lambda: self._services.execution.say_goodbye(self.id))

@@ -19,14 +19,17 @@ router = APIRouter(tags=["accounts"])
 
 
 class AccountIn(BaseModel):
-    """A login to connect. ``base_url`` is the site's origin; without it the platform's own."""
+    """A login to connect. ``base_url`` is the site's origin; without it the platform's own.
+
+    Without a password the owner logs in himself, on the account's login page.
+    """
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     platform: Platform
     handle: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^@?[\w.\-]+$")]
     username: Annotated[str, Field(min_length=1, max_length=320)]
-    password: Annotated[SecretStr, Field(min_length=1, max_length=1_000)]
+    password: Annotated[SecretStr | None, Field(min_length=1, max_length=1_000)] = None
     base_url: Annotated[str | None, Field(max_length=500)] = None
     project_id: ProjectId = None
 
@@ -74,7 +77,7 @@ def create_account(body: AccountIn, services: ServicesDep, actor: ActorDep) -> A
         platform=body.platform,
         handle=body.handle.removeprefix("@"),
         username=body.username,
-        password=body.password.get_secret_value(),
+        password=body.password.get_secret_value() if body.password else "",
         base_url=body.base_url or SITES[body.platform].default_base_url,
     )
     view: AccountView = services.accounts.create(new, actor)

@@ -104,6 +104,23 @@ class AccountService:
         """The accounts as action types see them, within the caller's transaction."""
         return tuple(Account(r.platform, r.handle, r.base_url) for r in repository.every(session))
 
+    def port(self, account_id: str) -> Account:
+        """The account as action types see it. Raises: NotFound."""
+        with self._database.read() as session:
+            row = repository.by_id(session, account_id)
+            if row is None:
+                raise _unknown(account_id)
+            return Account(row.platform, row.handle, row.base_url)
+
+    def keep_login(self, account_id: str, state: dict[str, Any], actor: str) -> None:
+        """Keep the storage state of a browser in which the owner logged in himself. Raises: NotFound."""
+        with self._database.write() as session:
+            row = repository.by_id(session, account_id)
+            if row is None:
+                raise _unknown(account_id)
+            row.session_sealed = self._vault.seal(Purpose.SESSION, _owner(row), state)
+            self._audit.record(session, "account.logged_in", actor=actor, detail=_named(row))
+
     def credential(self, account: Account) -> Credential:
         """The account's login, decrypted for one run.
 
@@ -181,6 +198,10 @@ _SEALED = {Purpose.LOGIN: "login_sealed", Purpose.SESSION: "session_sealed"}
 def _owner(row: AccountRow) -> str:
     """What a sealed value is bound to: neither another row nor another site can be given it."""
     return f"{row.id} {row.platform} {row.base_url}"
+
+
+def _unknown(account_id: str) -> NotFound:
+    return NotFound(f"There is no account {account_id}.", hint="GET /api/v1/accounts lists those there are.")
 
 
 def _view(row: AccountRow) -> AccountView:

@@ -31,10 +31,11 @@ ACCOUNT_FORM = f"""
 <div class="h-field"><label for="h-username">Login name or mail address</label>
 <input id="h-username" name="username" required maxlength="320" autocomplete="off"></div>
 <div class="h-field"><label for="h-password">Password</label>
-<input id="h-password" name="password" type="password" required autocomplete="new-password"></div>
+<input id="h-password" name="password" type="password" autocomplete="new-password" data-optional></div>
 <div class="h-field"><label for="h-base-url">Address of the site (only for another server)</label>
 <input id="h-base-url" name="base_url" type="url" placeholder="https://x.com" data-optional></div>
-<p class="h-hint">The password is stored encrypted on this machine and is used only to log in for what you approve.</p>
+<p class="h-hint">The password is stored encrypted on this machine and is used only to log in for what you approve.
+Leave it empty to log in yourself instead, in a browser that Herald shows you.</p>
 <div class="h-form-error"></div><button type="submit" class="h-button h-primary">Connect</button></form></details>
 """
 
@@ -97,6 +98,8 @@ def _accounts(accounts: list[AccountInfo]) -> str:
     rows = "".join(
         f'<li><span class="h-platform">{markup.text(PLATFORMS.get(a["platform"], a["platform"]))}</span>'
         f'<strong>@{markup.exact(a["handle"].lstrip("@"))}</strong><span class="h-url">{markup.exact(a["base_url"])}</span>'
+        f'<a class="h-button h-quiet" target="_blank" rel="noopener" '
+        f'href="/api/v1/accounts/{markup.text(a["id"])}/login">Log in yourself</a>'
         f'<button type="button" class="h-button h-quiet" data-event="delete" data-id="{markup.text(a["id"])}" '
         f'data-confirm="Remove it?">Remove</button></li>'
         for a in accounts

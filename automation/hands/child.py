@@ -19,6 +19,7 @@ from automation.actions.base import ActionContext, ActionType, MediaRef
 from automation.actions.registry import ACTION_TYPES
 from automation.errors import ActionError
 from automation.execution import guarded
+from automation.hands.remote import show_browser
 from automation.hands.wire import RECONCILED, RESULT, Wire, pack_error, unpack_context, unpack_error
 from automation.redaction import redacted
 
@@ -124,13 +125,13 @@ def work(connection: socket.socket, listener: socket.socket, scratch: Path) -> N
         )
         context = guarded(context)  # what the child writes down itself has no secrets either
         context.media_path = _in_scratch(context.media_path, scratch)
-        answer = _run(order, context)
+        answer = _run(order, context, link)
     except ActionError as error:
         answer = {"error": pack_error(error)}
     except Exception as error:
         link.say({"log": redacted("".join(traceback.format_exception(error))), "level": "error", "logger": __name__})
         failed = ActionError(
-            f"“{ACTION_TYPES[order['type']].title}” failed unexpectedly ({type(error).__name__}).",
+            f"“{order['title']}” failed unexpectedly ({type(error).__name__}).",
             code="internal_error",
             hint="The worker's log has the details.",
         )
@@ -143,7 +144,12 @@ def _in_scratch(path_of: Callable[[MediaRef], Path], scratch: Path) -> Callable[
     return lambda ref: scratch / path_of(ref)
 
 
-def _run(order: dict[str, Any], context: ActionContext) -> dict[str, Any]:
+def _run(order: dict[str, Any], context: ActionContext, link: Link) -> dict[str, Any]:
+    if order["method"] == "log_in":
+        state = show_browser(
+            order["url"], context, lambda frame: link.ask("login.show", [frame]), lambda: link.ask("login.inputs", [])
+        )
+        return {"result": state}
     action: ActionType[Any] = ACTION_TYPES[order["type"]]
     params = action.params_class.model_validate(order["params"])
     if order["method"] == "reconcile":

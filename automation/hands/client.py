@@ -158,13 +158,35 @@ class Hands:
         """``action``, with its ``execute`` and ``reconcile`` running in a child."""
         return InHands(action, self)
 
-    def call(self, context: ActionContext, order: dict[str, Any], read: Callable[[Any], R]) -> R:
+    def log_in(
+        self,
+        context: ActionContext,
+        url: str,
+        show: Callable[[dict[str, Any]], None],
+        inputs: Callable[[], list[Any]],
+    ) -> dict[str, Any]:
+        """Show a child's browser to the account's owner, who logs in; returns the storage state. See ``remote``.
+
+        Raises: ActionError; whatever ``show`` and ``inputs`` raise.
+        """
+        order = {"method": "log_in", "title": "Log in", "url": url}
+        return self.call(context, order, _read_state, {"login.show": show, "login.inputs": inputs})
+
+    def call(
+        self,
+        context: ActionContext,
+        order: dict[str, Any],
+        read: Callable[[Any], R],
+        more: dict[str, Callable[..., Any]] | None = None,
+    ) -> R:
         """Have a child carry out ``order``; returns its result as ``read`` (which may raise WireBroken) takes it.
+
+        ``more`` are callbacks besides the context's.
 
         Raises: ActionError (the child's own, HandsEnded, HandsUnavailable); whatever a callback of the context raises.
         """
         with self._child(context) as (connection, scratch):
-            talk = _Talk(Wire(connection), context, scratch)
+            talk = _Talk(Wire(connection), context, scratch, more or {})
             with self._egress(context, connection, talk) as egress:
                 talk.wire.send(order | {"context": pack_context(context)})
                 try:
@@ -240,15 +262,16 @@ class InHands:
         return self._call(read_reconciled, "reconcile", params, context, began_at=began_at.isoformat())
 
     def _call(self, read: Callable[[Any], R], method: str, params: Params, context: ActionContext, **more: Any) -> R:
-        order = {"method": method, "type": self.name, "params": params.model_dump(mode="json")}
+        order = {"method": method, "type": self.name, "title": self.title, "params": params.model_dump(mode="json")}
         return self._hands.call(context, order | more, read)
 
 
 class _Talk:
     """The conversation with one child."""
 
-    def __init__(self, wire: Wire, context: ActionContext, scratch: Path) -> None:
+    def __init__(self, wire: Wire, context: ActionContext, scratch: Path, more: dict[str, Callable[..., Any]]) -> None:
         self.wire = wire
+        self._more = more
         self._context = context
         self._scratch = scratch
         self._sending = threading.Lock()
@@ -312,6 +335,8 @@ class _Talk:
             except (ValueError, TypeError, IndexError):
                 return None
             return pack_error(found) if found else None
+        if name in self._more:
+            return self._more[name](*arguments)
         return run_callback(self._context, name, arguments, self._hand_over)
 
     def _hand_over(self, path: Path) -> Path:
@@ -475,6 +500,12 @@ def _visible(settings: AutomationSettings, modules: tuple[str, ...]) -> list[Pat
     with contextlib.suppress(BrowserMissing):
         folders.append(Path(find_chromium()).resolve().parent)
     return folders
+
+
+def _read_state(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("cookies"), list):
+        raise WireBroken("a storage state without cookies")
+    return value
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -89,7 +89,10 @@ class Site(ABC):
     @property
     def reconnect_hint(self) -> str:
         """What to do when the platform does not let the account in."""
-        return f"Connect the account again with its current password: herald accounts add {self.platform}"
+        return (
+            "Log in yourself: Settings, Log in yourself (herald accounts login prints the address). "
+            f"Or connect the account again with its current password: herald accounts add {self.platform}"
+        )
 
 
 def plain_handle(handle: str) -> str:
