@@ -17,7 +17,7 @@ from app.actions.records import Claim, Hold
 from app.errors import AppError
 from app.services import Services
 from automation import execution
-from automation.actions.base import ActionContext, ActionError, ActionResult, ReconciledOutcome, media_of
+from automation.actions.base import ActionContext, ActionError, ActionResult, Reconciled, ReconciledOutcome, media_of
 from automation.actions.registry import ACTION_TYPES
 from automation.config import AutomationSettings
 from automation.execution import Interrupted
@@ -140,6 +140,12 @@ class ActionRunner:
         except AppError as error:
             failed = ActionError(error.message, code=error.code, hint=error.hint)
             self._settle(claim, lambda: self._store_failure(claim, failed))
+        except Exception:  # whatever it is, the action must end: this living worker would hold it for ever
+            log.exception("action_broke")
+            broken = ActionError(
+                "It failed unexpectedly.", code="internal_error", hint="The worker's log has the details."
+            )
+            self._settle(claim, lambda: self._store_failure(claim, broken))
         else:
             self._settle(claim, lambda: self._store_success(claim, result))
 
@@ -163,12 +169,13 @@ class ActionRunner:
                 )
         except Interrupted:
             self._release(claim)
-        except AppError as error:
-            log.warning("look_failed", code=error.code, error=error.message)
-            self._release(claim)
-        else:
-            log.info("action_looked_up", outcome=found.outcome.value, note=found.note)
-            self._settle(claim, lambda: self._services.execution.finish_look(claim, found))
+            return
+        except Exception as error:  # it could not be looked up; the next look comes later
+            log.exception("look_failed")
+            note = getattr(error, "message", "It failed unexpectedly.")
+            found = Reconciled(ReconciledOutcome.UNKNOWN, note=f"It could not be looked up: {note}")
+        log.info("action_looked_up", outcome=found.outcome.value, note=found.note)
+        self._settle(claim, lambda: self._services.execution.finish_look(claim, found))
 
     def _context(self, claim: Claim, media_dir: Path, holds: list[Hold]) -> ActionContext:
         """What one execution may touch; what keeps it from going on is left in ``holds``."""

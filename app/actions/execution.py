@@ -204,6 +204,10 @@ class ExecutionService(WorkerRegister):
         """Give the action back unrun (the worker stops, or it must wait). One that had begun is looked after."""
         with self._database.write() as session:
             row = self._held(session, claim)
+            if row.status == Status.UNCONFIRMED:
+                row.looks -= 1
+                self._settling.looked_in_vain(row, "")
+                return
             if row.status != Status.APPROVED:
                 self._settling.orphan(session, row, "The worker stopped after it had begun to submit")
                 return

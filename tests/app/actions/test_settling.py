@@ -140,3 +140,18 @@ def test_the_conversation_is_told_again_when_it_is_settled(services: Services) -
         services.execution.mark_reported_in(session, action.id)
     services.actions.settle(action.id, has_happened=True, actor="Ada")
     assert services.execution.unreported() == [action.id]
+
+
+def test_a_look_that_is_given_back_is_still_to_come(services: Services, uptime: Uptime) -> None:
+    """A worker that stops in the middle of it has changed nothing, and the look does not count."""
+    claim = sent(services)
+    services.execution.finish_failure(claim, LOST)
+    uptime.pass_(LOOK_WAIT_S[0] + 1)
+    look = services.execution.claim_look(claim.action_id, "w1")
+    assert look is not None
+    services.execution.release(look)
+    action = services.actions.get(claim.action_id)
+    assert action.error is not None
+    assert (action.status, action.error["message"], action.is_running) == (Status.UNCONFIRMED, LOST.message, False)
+    uptime.pass_(LOOK_WAIT_S[0] + 1)
+    assert services.execution.looks_due() == [claim.action_id]
