@@ -167,11 +167,16 @@ class Document(TypedDict):
     """A document in memory."""
 
     id: str
+    project_id: str
     filename: str
     status: str
     chunk_count: int
+    chunks_done: int
+    chunks_total: int
     size_bytes: int
     sha256: str
+    tags: list[str]
+    error: dict[str, str] | None
     created_at: str
 
 
@@ -549,6 +554,14 @@ class HeraldClient:
     def documents(self) -> list[Document]:
         """Documents in memory."""
         return cast(list[Document], self._json("GET", "/memory/documents")["documents"])
+
+    def ingest_asset(self, project_id: str, asset_id: str) -> None:
+        """Take an asset in, again if it is in already."""
+        self._send("POST", f"/projects/{_segment(project_id)}/assets/{_segment(asset_id)}/ingest")
+
+    def tag_asset(self, project_id: str, asset_id: str, tags: list[str]) -> None:
+        """Replace an asset's tags."""
+        self._send("PATCH", f"/projects/{_segment(project_id)}/assets/{_segment(asset_id)}", json={"tags": tags})
 
     def search_memory(self, query: str, k: int = 8) -> list[SearchHit]:
         """The ``k`` best passages for a query."""

@@ -51,7 +51,7 @@ def windows_of(text: str, tokenizer: Tokenizer | None) -> list[str]:
     """The text in pieces of at most 250 tokens, which is what the embedding model reads; together they are all of it.
 
     A chunk's vector is the mean of its windows': the model reads 256 tokens, and cutting the rest off finds less
-    (``docs/quality.md``).
+    (``docs/performance.md``).
     """
     if tokenizer is None:
         chars = round(WINDOW_TOKENS * (_DENSE_CHARS_A_TOKEN if is_dense_script(text) else _CHARS_A_TOKEN))

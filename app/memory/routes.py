@@ -20,10 +20,12 @@ def add_document(
     services: ServicesDep,
     actor: ActorDep,
     response: Response,
+    wait: Annotated[bool, Query(description="Answer once it can be found; else the worker takes it in.")] = True,
 ) -> DocumentOut:
     """Take a document into memory. The same content again answers 200 with the document that is there."""
     content = file.file.read(services.settings.max_upload_bytes + 1)
-    asset, is_new = services.memory.add(file.filename or "document", content, actor)
+    take = services.memory.add if wait else services.memory.upload
+    asset, is_new = take(file.filename or "document", content, actor)
     response.status_code = 201 if is_new else 200
     return DocumentOut.of(asset)
 

@@ -77,12 +77,17 @@ class DocumentOut(BaseModel):
     """An asset as the memory's own routes show it; ``status`` is ready once it can be found."""
 
     id: str
+    project_id: str
     filename: str
     status: str
     media_type: str
     chunk_count: int
+    chunks_done: int
+    chunks_total: int
     size_bytes: Annotated[int, Field(description="Size of the file in bytes.")]
     sha256: str
+    tags: list[str]
+    error: AssetErrorOut | None
     created_at: datetime
 
     @classmethod
@@ -90,12 +95,17 @@ class DocumentOut(BaseModel):
         """The asset as a document."""
         return cls(
             id=asset.id,
+            project_id=asset.project_id,
             filename=asset.filename,
             status="ready" if asset.status == AssetStatus.INGESTED else asset.status.value,
             media_type=asset.media_type,
             chunk_count=asset.chunk_count,
+            chunks_done=asset.chunks_done,
+            chunks_total=asset.chunks_total,
             size_bytes=asset.size_bytes,
             sha256=asset.sha256,
+            tags=list(asset.tags),
+            error=AssetErrorOut.model_validate(asset.error) if asset.error else None,
             created_at=asset.created_at,
         )
 

@@ -409,7 +409,7 @@
       });
       request.upload.addEventListener("load", () => {
         row.bar.removeAttribute("value");
-        row.state.innerHTML = "Reading and indexing… <span data-elapsed></span>";
+        row.state.innerHTML = "Checking… <span data-elapsed></span>";
         row.state.lastChild.dataset.elapsed = `upload:${Math.random()}`;
         refreshTexts();
       });
@@ -418,7 +418,7 @@
         try { body = JSON.parse(request.responseText); } catch { /* said below */ }
         if (request.status === 201 || request.status === 200) {
           const count = body.chunk_count;
-          done("h-done", count === undefined ? "Added" : `Added, ${count} ${count === 1 ? "passage" : "passages"}`);
+          done("h-done", count === undefined || body.status !== "ready" ? "Added" : `Added, ${count} ${count === 1 ? "passage" : "passages"}`);
         } else {
           if (request.status === 401) location.assign("/signin");
           done("h-failed", "Not added", body.error || { message: `The server answered ${request.status}.`, hint: "Try again." });

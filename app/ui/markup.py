@@ -134,6 +134,7 @@ _PATHS: dict[str, str] = {
     "cross": '<path d="m5 5 10 10M15 5 5 15"/>',
     "pencil": '<path d="m4 16 1-4 8-8 3 3-8 8-4 1Z"/>',
     "plus": '<path d="M10 4v12M4 10h12"/>',
+    "again": '<path d="M15 6a7 7 0 1 0 2 5M17 3v4h-4"/>',
     "trash": '<path d="M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11"/>',
     "menu": '<path d="M3 6h14M3 10h14M3 14h14"/>',
     "file": '<path d="M5 3h6l4 4v10H5V3Z"/><path d="M11 3v4h4"/>',

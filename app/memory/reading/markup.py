@@ -15,6 +15,7 @@ from app.memory.records import Section
 MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 MAX_PACKED_FILES = 5_000
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_CELLS = frozenset({"td", "th"})
 _SILENT = frozenset({"script", "style", "template", "noscript", "svg", "math", "head", "iframe", "object"})
 _BLOCKS = frozenset(
     "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form header hr html "  # noqa: SIM905
@@ -27,7 +28,7 @@ def read_html(text: str) -> list[Section]:
     from lxml import etree, html
 
     try:
-        tree = html.document_fromstring(text.encode(), parser=html.HTMLParser(encoding="utf-8"))
+        tree = html.document_fromstring(text.encode(), parser=html.HTMLParser(encoding="utf-8", huge_tree=True))
     except etree.ParserError as error:
         raise Unreadable("damaged", f"it is no HTML: {error}"[:300]) from error
     return _Walk().sections_of(tree)
@@ -72,6 +73,7 @@ class _Walk:
         self._path = HeadingPath()
         self._sections: list[Section] = []
         self._parts: list[str] = []
+        self._cells_deep = 0
 
     def sections_of(self, tree: Any) -> list[Section]:
         from lxml import etree
@@ -95,17 +97,18 @@ class _Walk:
         return self._sections
 
     def _start(self, name: str, element: Any) -> None:
-        if name in _BLOCKS:
-            self._parts.append("\n- " if name == "li" else "\n")
-        elif name == "br":
-            self._parts.append("\n")
+        if name in _BLOCKS or name == "br":
+            self._parts.append(" " if self._cells_deep else "\n- " if name == "li" else "\n")
+        elif name in _CELLS:
+            self._cells_deep += 1
         self._say(element, element.text)
 
     def _end(self, name: str, element: Any) -> None:
-        if name in {"td", "th"} and element.getnext() is not None:
-            self._parts.append(" | ")
+        if name in _CELLS:
+            self._cells_deep -= 1
+            self._parts.append(" | " if element.getnext() is not None else "")
         elif name in _BLOCKS:
-            self._parts.append("\n")
+            self._parts.append(" " if self._cells_deep else "\n")
         self._say(element.getparent(), element.tail)
 
     def _say(self, parent: Any, text: str | None) -> None:

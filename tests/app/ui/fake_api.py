@@ -519,10 +519,21 @@ def _memory_routes(api: APIRouter, box: FakeBox) -> None:
             raise Refusal(422, "document_empty", f"{name} is empty (0 bytes).", "Check the file.")
         time.sleep(box.step_s)
         document = {"id": box.new_id("doc"), "filename": name, "status": "ready", "chunk_count": 1 + len(data) // 500}
+        document.update(project_id="prj_default", chunks_done=0, chunks_total=0, tags=[], error=None)
         document.update(size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), created_at=now())
         box.documents[document["id"]] = document
         box.texts[document["id"]] = data.decode(errors="replace")
         return document
+
+    @api.post("/projects/{project_id}/assets/{asset_id}/ingest", status_code=202)
+    def ingest(project_id: str, asset_id: str) -> Any:
+        box.documents[asset_id].update(status="ready", chunk_count=1, error=None)
+        return box.documents[asset_id]
+
+    @api.patch("/projects/{project_id}/assets/{asset_id}")
+    def tag(project_id: str, asset_id: str, body: dict[str, Any]) -> Any:
+        box.documents[asset_id].update(tags=body["tags"])
+        return box.documents[asset_id]
 
     @api.get("/memory/documents")
     def documents() -> Any:

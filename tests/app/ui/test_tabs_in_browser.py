@@ -97,6 +97,30 @@ def test_documents_are_added_searched_and_deleted(page: Page, served: Served, wa
     expect(source).to_contain_text("Nine to five")
 
 
+def test_a_failed_document_says_why_and_is_tried_again(page: Page, served: Served) -> None:
+    """What is on its way moves by itself; tags are kept with Enter."""
+    document = {"id": "doc_9", "project_id": "prj_default", "filename": "menu.pdf", "status": "ingesting"}
+    document |= {"chunk_count": 0, "chunks_done": 3, "chunks_total": 9, "tags": [], "error": None}
+    document |= {"size_bytes": 10, "sha256": "0", "created_at": "2026-01-01T00:00:00Z"}
+    served.box.documents["doc_9"] = document
+    open_tab(page, served, "Memory")
+    expect(page.locator("#documents")).to_contain_text("Indexing 3 of 9")
+    error = {"code": "document_damaged", "message": "menu.pdf is damaged: cut off.", "hint": "Upload it anew."}
+    served.box.documents["doc_9"] = document | {"status": "failed", "error": error}
+    expect(page.locator("#documents")).to_contain_text("menu.pdf is damaged: cut off.")
+    expect(page.locator("#documents")).to_contain_text("Upload it anew.")
+    page.get_by_role("button", name="Try again: menu.pdf").click()
+    expect(page.locator("#documents")).to_contain_text("1 passage")
+    page.get_by_label("Tags of menu.pdf").fill("menu, summer")
+    page.keyboard.press("Enter")
+    for _ in range(200):
+        if served.box.documents["doc_9"]["tags"]:
+            break
+        page.wait_for_timeout(50)
+    assert served.box.documents["doc_9"]["tags"] == ["menu", "summer"]
+    expect(page.get_by_label("Tags of menu.pdf")).to_have_value("menu, summer")
+
+
 def test_a_file_is_dropped_from_the_desktop(page: Page, served: Served) -> None:
     """Dropping is adding."""
     open_tab(page, served, "Memory")
