@@ -18,15 +18,43 @@ from app.errors import Forbidden, InvalidInput, NotFound
 from app.projects.records import Project
 from app.services import Services, actor_of
 
-OPEN, SIGNED_IN, BOX = Permission.OPEN, Permission.SIGNED_IN, Permission.BOX
+OPEN, SIGNED_IN, SELF, BOX = Permission.OPEN, Permission.SIGNED_IN, Permission.SELF, Permission.BOX
 READ, WRITE, APPROVE, MANAGE = Permission.READ, Permission.WRITE, Permission.APPROVE, Permission.MANAGE
 
 PERMISSIONS: dict[str, Permission] = {
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
+    "GET /healthz/db": OPEN,
     "GET /signin": OPEN,
+    "POST /signin": OPEN,
+    "GET /signup": OPEN,
+    "POST /signup": OPEN,
+    "GET /reset": OPEN,
+    "POST /reset": OPEN,
     "GET /signout": SIGNED_IN,
     "POST /signout": SIGNED_IN,
+    "POST /auth/signup": OPEN,
+    "POST /auth/login": OPEN,
+    "POST /auth/forgot": OPEN,
+    "POST /auth/reset": OPEN,
+    "POST /auth/logout": SIGNED_IN,
+    "GET /auth/me": SIGNED_IN,
+    "GET /auth/keys": SELF,
+    "POST /auth/keys": SELF,
+    "POST /auth/keys/{key_id}/rotate": SELF,
+    "DELETE /auth/keys/{key_id}": SELF,
+    "POST /projects": SELF,
+    "GET /projects": SIGNED_IN,
+    "GET /projects/{project_id}": READ,
+    "PATCH /projects/{project_id}": MANAGE,
+    "DELETE /projects/{project_id}": MANAGE,
+    "GET /projects/{project_id}/members": READ,
+    "PATCH /projects/{project_id}/members/{user_id}": MANAGE,
+    "DELETE /projects/{project_id}/members/{user_id}": MANAGE,
+    "POST /projects/{project_id}/invitations": MANAGE,
+    "GET /projects/{project_id}/invitations": MANAGE,
+    "DELETE /projects/{project_id}/invitations/{invitation_id}": MANAGE,
+    "POST /invitations/accept": SELF,
     "POST /chat": WRITE,
     "GET /action-types": SIGNED_IN,
     "POST /actions": WRITE,
@@ -134,7 +162,7 @@ async def authorise(request: Request) -> None:
         )
     if permission is BOX and not actor.is_box_owner:
         raise Forbidden("Only the owner of the box may do this.", code="not_box_owner")
-    if permission in {SIGNED_IN, BOX}:
+    if permission in {SIGNED_IN, SELF, BOX}:
         request.state.services = box
         return
     named = await _named_ids(request)

@@ -13,6 +13,7 @@ from app.actions import routes as actions
 from app.analytics import routes as analytics
 from app.assistant import routes as assistant
 from app.audit import routes as audit
+from app.auth import api_routes as identity
 from app.auth import routes as auth
 from app.chat import routes as chat
 from app.conversations import routes as conversations
@@ -21,11 +22,14 @@ from app.media import routes as media
 from app.memory import asset_routes as assets
 from app.memory import routes as memory
 from app.network import routes as network
+from app.projects import routes as projects
 from app.recipes import routes as recipes
 
 PREFIX = "/api/v1"
 DOMAINS: tuple[APIRouter, ...] = (
     health.router,
+    identity.router,
+    projects.router,
     chat.router,
     actions.router,
     action_controls.router,

@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +32,7 @@ app = typer.Typer(
 )
 actions_app = typer.Typer(help="Proposals, and what became of them.", no_args_is_help=True)
 memory_app = typer.Typer(help="Documents that answers rest on.", no_args_is_help=True)
+users_app = typer.Typer(help="People who signed up on this box.", no_args_is_help=True)
 accounts_app = typer.Typer(help="Accounts that Herald posts as.", no_args_is_help=True)
 recipes_app = typer.Typer(help="How forms were filled in before.", no_args_is_help=True)
 conversations_app = typer.Typer(help="Earlier conversations.", no_args_is_help=True)
@@ -42,10 +45,14 @@ app.add_typer(control_commands.limits_app, name="limits")
 app.add_typer(control_commands.policies_app, name="policies")
 app.command("stop-actions")(control_commands.stop_actions)
 app.command("resume-actions")(control_commands.resume_actions)
+app.add_typer(users_app, name="users")
 app.add_typer(audit_commands.app, name="audit")
 app.add_typer(vault_commands.app, name="vault")
 app.add_typer(models_app, name="models")
 app.add_typer(batch.app, name="batch")
+
+if TYPE_CHECKING:
+    from app.services import Services
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
@@ -353,6 +360,36 @@ def signin() -> None:
         services = build_services(load_settings())
         try:
             typer.echo(services.auth.create_signin_link())
+        finally:
+            services.close()
+
+
+@users_app.command("list")
+def list_users() -> None:
+    """Show who signed up on this box. Works without the app, on its machine alone."""
+    with _own_services() as services:
+        rows = (
+            (u.id, u.email or "", u.name, "owner of the box" if u.is_box_owner else "")
+            for u in services.auth.users.all()
+        )
+        out.print(render.table(("id", "mail", "name", ""), rows))
+
+
+@users_app.command("reset")
+def reset_password(email: str) -> None:
+    """Print a link that sets a new password for somebody, once, within an hour."""
+    with _own_services() as services:
+        typer.echo(services.auth.users.create_reset_link(email))
+
+
+@contextmanager
+def _own_services() -> Iterator[Services]:
+    from app.services import build_services
+
+    with reported():
+        services = build_services(load_settings())
+        try:
+            yield services
         finally:
             services.close()
 

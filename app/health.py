@@ -82,6 +82,14 @@ def get_health(services: ServicesDep) -> HealthOut:
     return health_of(services)
 
 
+@router.get("/healthz/db", responses={503: {"model": DatabaseHealth}})
+def get_database_health(services: ServicesDep, response: Response) -> DatabaseHealth:
+    """What the database is doing; 503 unless it answers."""
+    state, detail = database_status(services.database)
+    response.status_code = 200 if state == "ready" else 503
+    return DatabaseHealth(status=state, detail=detail)
+
+
 @router.get("/readyz", responses={503: {"model": HealthOut}})
 def get_readiness(services: ServicesDep, response: Response) -> HealthOut:
     """The same; 503 unless the app, the database, inference and the worker are all ready."""

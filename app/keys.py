@@ -15,6 +15,7 @@ from automation.redaction import KNOWN
 
 API_KEY = "api.key"
 SESSION_KEY = "session.key"
+TOKEN_KEY = "token.key"  # noqa: S105 - a file
 VAULT_KEY = "vault.key"
 INFERENCE_KEY = "inference.key"
 APPROVAL_KEY = "approval.key"

@@ -117,7 +117,7 @@ def build_services(
     box_audit = AuditService(database, settings.audit_anchor)
     box_audit.catch_up()
     auth = AuthService(database, box_audit, settings)
-    projects = ProjectService(database)
+    projects = ProjectService(database, box_audit, auth.users)
     wake = wake or _queue_wake(settings, RUN_ACTION)
     wake_ingestion = wake_ingestion or _queue_wake(settings, INGEST_ASSETS)
     originals, index = Originals(settings.documents_dir), VectorIndex()

@@ -49,6 +49,17 @@ class Settings(BaseSettings):
         None, description="Key of the inference server; made at first start when unset."
     )
     api_key: SecretStr | None = Field(None, description="Fixed key for programs; made at first start when unset.")
+    signup: Literal["auto", "open", "invitation"] = Field(
+        "auto",
+        description="Who may sign up without an invitation: `open` anybody, `invitation` nobody, "
+        "`auto` anybody while HERALD_HOST is a loopback address. Who was not invited sees nobody's projects.",
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server for links to a new password: `smtp://user:password@host:587` or `smtps://…:465`. "
+        "Without it, `herald users reset` prints the link.",
+    )
+    mail_from: str = Field("herald@localhost", description="Sender of mails.")
     model: str = Field(
         "qwen2.5-coder-1.5b-instruct", min_length=1, description="Language model that writes and proposes."
     )
@@ -133,6 +144,11 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
+
+    @property
+    def is_signup_open(self) -> bool:
+        """Whether one may sign up without an invitation."""
+        return self.signup == "open" or (self.signup == "auto" and self.is_loopback)
 
     @property
     def host_names(self) -> tuple[str, ...]:

@@ -72,15 +72,18 @@ class AuditService:
         *,
         actor: str,
         action_id: str | None = None,
+        project_id: str | None = None,
         detail: dict[str, Any] | None = None,
     ) -> None:
         """Add one event (``action.approved``) to the caller's transaction. ``detail`` must hold no secret.
 
-        It belongs to the transaction's project, or else to its action's, or else to the box as a whole. The session
-        must come from ``Database.write``, whose lock keeps the chain in one line. The chain's new head is anchored once
-        that transaction has committed.
+        It belongs to the named project or the transaction's, or else to its action's, or else to the whole box.
+        The session must come from ``Database.write``, whose lock keeps the chain in one line. The chain's new head is
+        anchored once that transaction has committed.
         """
-        project_id = scope_of(session) or (repository.project_of_action(session, action_id) if action_id else None)
+        project_id = (
+            project_id or scope_of(session) or (repository.project_of_action(session, action_id) if action_id else None)
+        )
         row = AuditRow(
             at=clock.now(),
             actor=actor[:100],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -13,10 +14,14 @@ Via = Literal["session", "token", "api_key", "system"]
 
 
 class Permission(StrEnum):
-    """What a route asks for. ``BOX`` concerns the whole box, the four before it one project."""
+    """What a route asks for. ``BOX`` concerns the whole box, the four before it one project.
+
+    ``SELF`` is what a person does for themselves (their keys, a new project); a key with limited scopes cannot.
+    """
 
     OPEN = "open"
     SIGNED_IN = "signed_in"
+    SELF = "self"
     READ = "read"
     WRITE = "write"
     APPROVE = "approve"
@@ -46,6 +51,33 @@ _GRANTS = {
 
 SCOPES = frozenset({"read", "write", "approve", "manage"})
 """What an API key may be limited to; a key can never do more than its user."""
+
+
+TIERS = {"standard": 1_000, "high": 100_000}
+"""Requests a day (UTC) of each tier of API keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person without their secrets."""
+
+    id: str
+    email: str | None
+    name: str
+    is_box_owner: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    tier: str
+    created_at: datetime
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,3 +34,14 @@ class Member:
     email: str | None
     role: Role
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link that makes one person a member, without its token."""
+
+    id: str
+    role: Role
+    email: str | None
+    created_at: datetime
+    expires_at: datetime
