@@ -16,7 +16,9 @@ from app.settings import Settings
 from tests.app.conftest import BASE_URL, KEY
 
 ACTIONS = "/api/v1/actions"
-OPEN = {"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz", "/signin"}
+OPEN = {"/healthz", "/healthz/db", "/readyz", "/api/v1/healthz", "/api/v1/healthz/db", "/api/v1/readyz"}
+OPEN |= {"/signin", "/signup", "/reset"}
+OPEN |= {f"/api/v1/auth/{name}" for name in ("signup", "login", "forgot", "reset")}
 
 
 def signed_in(client: TestClient, services: Services) -> TestClient:
