@@ -69,9 +69,14 @@ _MONTHS_AND_DAYS = frozenset(
 )
 
 
+def addresses_as_written(text: str) -> list[str]:
+    """Web and mail addresses in their order, without what only ends a sentence."""
+    return [match.group().rstrip(".,;:!?…") for match in _ADDRESS.finditer(text)]
+
+
 def addresses_in(text: str) -> set[str]:
     """Web and mail addresses, lower-cased and without what only ends a sentence."""
-    return {match.group().rstrip(".,;:!?…").casefold().rstrip("/") for match in _ADDRESS.finditer(text)}
+    return {address.casefold().rstrip("/") for address in addresses_as_written(text)}
 
 
 def numbers_in(text: str) -> set[str]:

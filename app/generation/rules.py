@@ -62,8 +62,7 @@ def is_enough(text: str) -> bool:
 
 def with_address(text: str, brief: str, measure: Measure) -> str:
     """A call to action with the brief's address, which it is about, if there is room for it."""
-    found = re.findall(r"https?://[^\s<>\"'“”)]+|(?<![\w@.])(?:[\w-]+\.)+[a-z]{2,12}(?:/[^\s<>\"'“”)]*)?", brief)
-    for address in (a.rstrip(".,;:!?…") for a in found):
+    for address in facts.addresses_as_written(brief):
         if address.casefold() in text.casefold():
             return text
         longer = f"{text} {address}"

@@ -19,6 +19,9 @@ from app.ui.variants import platform_title
 
 _PAGE_HEAD = '<div class="h-page-head"><h1>Analytics</h1><p>What the language model did for this project, and what came of it.</p></div>'
 PERIODS = (("7 days", "7d"), ("30 days", "30d"), ("90 days", "90d"), ("A year", "365d"))
+# The colours stand here because a chart keeps those of its first data, and that is empty.
+DECISIONS = {"Proposed": "#c99a2e", "Approved": "#255b92", "Rejected": "#a33b32"}
+OUTCOMES = {"Posted": "#2f7d4f", "Open": "#c99a2e", "Failed": "#a33b32", "Rejected": "#8a8378"}
 KINDS = {
     "chat": "Chat",
     "assistant": "Answers from documents",
@@ -45,12 +48,12 @@ class AnalyticsTab:
                 x_title=" ", y_title=" ", buttons=[],
             )  # fmt: skip
             decisions = gr.BarPlot(
-                _frame([], "day", "count", "decision"), x="day", y="count", color="decision", title="Approvals a day",
-                height=220, elem_id="chart-decisions", x_title=" ", y_title=" ", buttons=[],
+                _frame([("", 0, name) for name in DECISIONS], "day", "count", "decision"), x="day", y="count", color="decision", color_map=DECISIONS,
+                title="Approvals a day", height=220, elem_id="chart-decisions", x_title=" ", y_title=" ", buttons=[],
             )  # fmt: skip
         content = gr.BarPlot(
-            _frame([], "day", "posts", "platform"), x="day", y="posts", color="platform",
-            title="Posts by platform and day of their proposal", height=220, elem_id="chart-content", x_title=" ", y_title=" ", buttons=[],
+            _frame([("", 0, name) for name in OUTCOMES], "platform", "posts", "outcome"), x="platform", y="posts", color="outcome", color_map=OUTCOMES,
+            title="Posts by platform", height=220, elem_id="chart-content", x_title=" ", y_title=" ", buttons=[],
         )  # fmt: skip
         tables = plain("", elem_id="metric-tables")
         outputs = [tiles, tokens, decisions, content, tables]
@@ -68,19 +71,33 @@ class AnalyticsTab:
             return markup.error_box(error.message, error.hint), gr.skip(), gr.skip(), gr.skip(), ""
         return (
             tiles_html(found["totals"], project_id, period),
-            _frame([(d["day"], d["prompt_tokens"] + d["completion_tokens"]) for d in found["by_day"]], "day", "tokens"),
-            _frame(
-                [(d["day"], d[name], name.capitalize()) for d in found["by_day"] for name in ("proposed", "approved", "rejected")],
-                "day", "count", "decision",
-            ),
-            _frame([(c["day"], c["proposed"], platform_title(c["platform"])) for c in found["content"]], "day", "posts", "platform"),
+            _frame([(_short(d["day"]), d["prompt_tokens"] + d["completion_tokens"]) for d in found["by_day"]], "day", "tokens"),
+            _frame([(_short(d["day"]), d[name.lower()], name) for d in found["by_day"] for name in DECISIONS], "day", "count", "decision"),
+            _frame(_by_platform(found["content"]), "platform", "posts", "outcome"),
             tables_html(found),
         )  # fmt: skip
 
 
+def _short(day: str) -> str:
+    """A day as short text, so that every day has its bar and the axis has no hours."""
+    return day[5:]
+
+
+def _by_platform(content: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What became of the period's posts, by platform."""
+    sums: dict[tuple[str, str], int] = {}
+    for row in content:
+        done = {"Posted": row["published"], "Failed": row["failed"], "Rejected": row["rejected"]}
+        done["Open"] = row["proposed"] - sum(done.values())
+        for outcome, count in done.items():
+            key = (platform_title(row["platform"]), outcome)
+            sums[key] = sums.get(key, 0) + count
+    return [(platform, count, outcome) for (platform, outcome), count in sums.items()]
+
+
 def _frame(rows: list[tuple[Any, ...]], *columns: str) -> pd.DataFrame:
-    """Days as short text, so that every day has its bar and the axis has no hours."""
-    frame = pd.DataFrame([(row[0][5:], *row[1:]) for row in rows], columns=list(columns))
+    """A chart's data: names in the first column, numbers in the second, maybe colours in the third."""
+    frame = pd.DataFrame(rows, columns=list(columns))
     # An empty column has no type, and a chart that has seen one once takes numbers for names.
     return frame.astype({columns[1]: "int64"})
 

@@ -8,8 +8,21 @@ RIDGE = 0.5
 """Pull of the weights to zero; with some dozens of examples they would otherwise run away."""
 
 
-def fitted(x: np.ndarray, y: np.ndarray, *, rounds: int = 50) -> tuple[float, list[float]]:
-    """Intercept and weights by Newton's method on the penalised likelihood. x: (n, d), y: (n,) of 0 and 1."""
+def fitted(x: np.ndarray, y: np.ndarray) -> tuple[float, list[float]]:
+    """Intercept and weights, none below zero: every signal speaks for an answer. x: (n, d), y: (n,) of 0 and 1."""
+    kept = list(range(x.shape[1]))
+    while True:
+        intercept, found = _newton(x[:, kept], y)
+        worst = min(range(len(kept)), key=lambda i: found[i], default=-1)
+        if worst < 0 or found[worst] >= 0:
+            break
+        del kept[worst]
+    weights = dict(zip(kept, found, strict=True))
+    return intercept, [float(weights.get(i, 0.0)) for i in range(x.shape[1])]
+
+
+def _newton(x: np.ndarray, y: np.ndarray, rounds: int = 50) -> tuple[float, list[float]]:
+    """The maximum of the penalised likelihood."""
     design = np.hstack([np.ones((len(x), 1)), x])
     penalty = RIDGE * np.eye(design.shape[1])
     penalty[0, 0] = 1e-6

@@ -69,6 +69,8 @@ def test_a_call_to_action_gets_the_briefs_address_if_there_is_room() -> None:
     assert rules.with_address("Book now.", BRIEF, fits) == "Book now. lindenhof.example/cake"
     assert rules.with_address("Book at lindenhof.example/cake.", BRIEF, fits) == "Book at lindenhof.example/cake."
     assert rules.with_address("x" * 75, BRIEF, fits) == "x" * 75
+    mail = "Write to hallo@lindenhof-kaffee.example."
+    assert rules.with_address("Book now.", mail, fits) == "Book now. hallo@lindenhof-kaffee.example"
     assert rules.with_address("Book now.", "No address here, e.g. none.", fits) == "Book now."
 
 
