@@ -8,7 +8,7 @@ from typing import Any
 from app.chat.contract import Offer
 from app.chat.decision import decide
 from app.chat.prompt import PastMessage
-from app.llm import LlmClient, Message
+from app.llm import UNNAMED, LlmClient, Message, Purpose
 from scripts.evaluation.cases import Case
 from scripts.evaluation.judging import Outcome, is_exact, wanted_type
 
@@ -20,7 +20,7 @@ class RememberedOpinion(LlmClient):
         super().__init__("http://127.0.0.1", "", model)
         self._opinion = list(opinion)
 
-    def first_word(self, messages: list[Message], words: Sequence[str]) -> list[float]:
+    def first_word(self, messages: list[Message], words: Sequence[str], purpose: Purpose = UNNAMED) -> list[float]:
         """The remembered answer."""
         return self._opinion
 

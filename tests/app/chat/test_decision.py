@@ -9,7 +9,7 @@ import pytest
 from app.chat import classifier
 from app.chat.decision import ASK_FOR_TEXT, ASK_FOR_VALUES, Decision, decide, draft_in
 from app.chat.prompt import PastMessage
-from app.llm import InferenceBusy, LlmClient, Message
+from app.llm import UNNAMED, InferenceBusy, LlmClient, Message, Purpose
 from automation.actions.base import Account
 
 
@@ -21,7 +21,7 @@ class Opinionated(LlmClient):
         self.opinion = opinion
         self.asked: list[list[Message]] = []
 
-    def first_word(self, messages: list[Message], words: Any) -> list[float]:
+    def first_word(self, messages: list[Message], words: Any, purpose: Purpose = UNNAMED) -> list[float]:
         self.asked.append(messages)
         if self.opinion is None:
             raise InferenceBusy("busy")
