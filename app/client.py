@@ -238,6 +238,14 @@ class Health(TypedDict):
     detail: NotRequired[str]
 
 
+class ProjectInfo(TypedDict):
+    """A project as one of its members sees it."""
+
+    id: str
+    name: str
+    role: str
+
+
 class CitationInfo(TypedDict):
     """A quote that stands in a document letter by letter."""
 
@@ -629,6 +637,10 @@ class HeraldClient:
         """Set how the project talks."""
         body = {"description": description, "banned_words": banned_words}
         return cast(VoiceInfo, self._json("PUT", "/voice", json=body))
+
+    def projects(self) -> list[ProjectInfo]:
+        """The user's projects, the oldest first."""
+        return cast(list[ProjectInfo], self._json("GET", "/projects")["projects"])
 
     def metrics(self, project_id: str, period: str) -> dict[str, Any]:
         """A project's figures over a period (``7d``, ``30d``, ``90d``, ``365d``)."""

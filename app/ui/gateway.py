@@ -11,11 +11,10 @@ from typing import Any
 import gradio as gr
 import httpx
 
-from app.client import SESSION_COOKIE, HeraldClient
+from app.client import SESSION_COOKIE, ApiError, HeraldClient
 
 _SCHEMAS_FRESH_S = 300.0
 PROJECT_COOKIE = "herald_project"
-DEFAULT_PROJECT = "prj_default"
 
 
 class Gateway:
@@ -52,9 +51,14 @@ class Gateway:
         )
 
     def project_id(self, request: gr.Request) -> str:
-        """The project that is open in the browser, else the one that is there from the start."""
+        """The project that is open in the browser, else the one that the API takes as well. Raises: ApiError."""
         inner = request.request
-        return (inner.cookies.get(PROJECT_COOKIE) if inner else None) or DEFAULT_PROJECT
+        chosen = inner.cookies.get(PROJECT_COOKIE) if inner else None
+        # The same order as app.access: the chosen one, the oldest that is the user's own, the oldest.
+        ranked = sorted(self.client(request).projects(), key=lambda p: (p["id"] != chosen, p["role"] != "owner"))
+        if not ranked:
+            raise ApiError("no_project", "You belong to no project yet.", "Ask the owner of one to invite you.", 404)
+        return ranked[0]["id"]
 
     def schemas(self, client: HeraldClient) -> dict[str, dict[str, Any]]:
         """Params schema by action type, remembered for some minutes. Raises: ApiError."""

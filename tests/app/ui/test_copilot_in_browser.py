@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app.analytics.service import CallRecorder
 from app.assistant.service import AssistantService
 from app.generation.service import GenerationService
+from app.llm import ModelCall, Purpose
 from app.main import create_app
 from app.services import Services, build_services
 from app.settings import Settings
@@ -166,6 +168,8 @@ def test_documents_are_asked_and_quoted(page: Page, box: Box, viewport: tuple[in
 @pytest.mark.parametrize("viewport", [(1280, 1100), (390, 844)])
 def test_figures_are_shown_and_exported(page: Page, box: Box, viewport: tuple[int, int]) -> None:
     """Tiles, charts and tables for a period, and the same as CSV."""
+    record = CallRecorder(box.services.within("prj_default").database)
+    record(ModelCall(Purpose("generate", BRIEF), "m", 2.5, 1_000, 0, 200))
     choose_tab(page, "Analytics")
     expect(page.locator("#metric-tiles")).to_contain_text("Calls of the model")
     expect(page.locator("#metric-tables")).to_contain_text(BRIEF[:40])
