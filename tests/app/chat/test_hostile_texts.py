@@ -17,7 +17,6 @@ from app.actions.records import Action, Status
 from app.chat.outcome import OutcomeReporter
 from app.chat.service import ChatService
 from app.errors import AppError
-from app.memory.service import MemoryService
 from app.services import Services, build_services
 from app.settings import Settings
 from automation.actions.base import ActionResult
@@ -80,10 +79,10 @@ def woken() -> list[str]:
 @pytest.fixture
 def services(tmp_path: Path, traitor: Traitor, woken: list[str]) -> Iterator[Services]:
     """A real box with an account, and the traitor behind the real client."""
-    built = build_services(Settings(home=tmp_path, _env_file=None), wake=woken.append)
+    llm = traitor.client()
+    built = build_services(Settings(home=tmp_path, _env_file=None), embedder=llm, wake=woken.append)
     built.llm.close()
-    built.llm = traitor.client()
-    built.memory = MemoryService(built.database, built.audit, built.llm, built.settings)
+    built.llm = llm
     built.chat = ChatService(
         built.database, built.conversations, built.actions, built.accounts, built.memory, built.llm
     )
@@ -134,7 +133,7 @@ def test_no_hostile_text_has_an_effect_or_gets_a_secret(
         except AppError:
             if not breaks_the_schema:
                 raise
-            for document in services.memory.documents():
+            for document in services.memory.assets():
                 services.memory.delete(document.id, "owner")
     assert traitor.obeyed == {attack.number for attack in ATTACKS}, "each attack must have reached the model"
     actions = services.actions.newest(limit=500)
