@@ -49,7 +49,7 @@ def keys_of(services: Services) -> list[str]:
     return (services.settings.home / "keys" / "vault.key").read_text().split()
 
 
-@pytest.mark.parametrize("key", ["short", "", "!" * 44, Fernet.generate_key().decode() + ",x"])
+@pytest.mark.parametrize("key", ["short", "", "!" * 44, "A" * 43 + "=,x"])
 def test_a_key_of_the_environment_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
     """Before anything is sealed with it."""
     with pytest.raises(VaultUnreadable, match="HERALD_VAULT_KEY"):
