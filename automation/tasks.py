@@ -14,7 +14,7 @@ from huey import Huey
 
 from app.actions.execution import ClaimLost, Held
 from app.actions.records import Claim, Hold
-from app.errors import AppError
+from app.errors import AppError, Unavailable
 from app.services import Services
 from automation import execution
 from automation.actions.base import ActionContext, ActionError, ActionResult, Reconciled, ReconciledOutcome, media_of
@@ -193,8 +193,13 @@ class ActionRunner:
             except ClaimLost as error:
                 raise Interrupted from error
             except AppError as error:
+                # A full disk or a busy database passes: what was approved must not fail of it.
                 raise ActionError(
-                    f"Nothing was submitted: {error.message}", code=error.code, hint=error.hint
+                    f"Nothing was submitted: {error.message}",
+                    code=error.code,
+                    hint=error.hint,
+                    retryable=isinstance(error, Unavailable),
+                    is_site_fault=False,
                 ) from error
             with self._lock:
                 self._running[claim.action_id] = True

@@ -61,6 +61,7 @@ class HandsUnavailable(ActionError):
 
     code = "hands_unavailable"
     retryable = True
+    is_site_fault = False
 
 
 class HandsEnded(ActionError):
@@ -68,6 +69,7 @@ class HandsEnded(ActionError):
 
     code = "hands_ended"
     retryable = True
+    is_site_fault = False  # the site did nothing: it must not get a rest because a process of ours was killed
 
 
 @dataclass(frozen=True, slots=True)
