@@ -47,14 +47,14 @@ class Box:
             "HERALD_INFERENCE_PORT": str(_free_port()),
             "HERALD_ALLOW_PRIVATE_ADDRESSES": "1",
             "HERALD_LOG_FORMAT": "json",
-            "HERALD_CHAOS_CONTROL": str(self.control),
+            "CHAOS_CONTROL": str(self.control),
             **(settings or {}),
         }
         if preload is not None:
             self._environment |= {
                 "LD_PRELOAD": str(preload),
-                "HERALD_FAULT_FILE": str(self.control / "disk"),
-                "HERALD_FAULT_UNDER": str(self.home / "herald.db"),
+                "CHAOS_FAULT_FILE": str(self.control / "disk"),
+                "CHAOS_FAULT_UNDER": str(self.home / "herald.db"),
             }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = httpx.Client(
@@ -78,7 +78,7 @@ class Box:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "scripts.reliability.process", MODULES[name]],
                 cwd=ROOT,
-                env={**self._environment, "HERALD_CHAOS_CRASH_AT": crash_at},
+                env={**self._environment, "CHAOS_CRASH_AT": crash_at},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

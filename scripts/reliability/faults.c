@@ -1,5 +1,5 @@
-/* Disk faults for chosen files, loaded ahead of libc: HERALD_FAULT_FILE names a file whose content is the fault of the
- * moment ("nospace", "fsync" or nothing). Only files under HERALD_FAULT_UNDER are struck. */
+/* Disk faults for chosen files, loaded ahead of libc: CHAOS_FAULT_FILE names a file whose content is the fault of the
+ * moment ("nospace", "fsync" or nothing). Only files under CHAOS_FAULT_UNDER are struck. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static int fault_is(const char *wanted) {
-    const char *path = getenv("HERALD_FAULT_FILE");
+    const char *path = getenv("CHAOS_FAULT_FILE");
     char text[16] = "";
     if (!path) return 0;
     long file = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
@@ -23,7 +23,7 @@ static int fault_is(const char *wanted) {
 }
 
 static int is_struck(int file) {
-    const char *under = getenv("HERALD_FAULT_UNDER");
+    const char *under = getenv("CHAOS_FAULT_UNDER");
     char link[64], path[PATH_MAX];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t size = readlink(link, path, sizeof path - 1);

@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-CONTROL = Path(os.environ.get("HERALD_CHAOS_CONTROL", "/nonexistent"))
+CONTROL = Path(os.environ.get("CHAOS_CONTROL", "/nonexistent"))
 WAITS = {
     "DEATH_WAIT_S": (0.0, 0.2),
     "RETRY_WAIT_S": (1.0, 2.0, 4.0),
@@ -30,7 +30,7 @@ def main() -> None:
     """Prepare this interpreter, then be the module."""
     module = sys.argv[1]
     _travel()
-    _arm_crash_point(os.environ.get("HERALD_CHAOS_CRASH_AT", ""))
+    _arm_crash_point(os.environ.get("CHAOS_CRASH_AT", ""))
     _shorten_waits()
     _replace_sites()
     sys.argv = [module, *sys.argv[2:]]
