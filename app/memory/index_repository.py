@@ -65,18 +65,25 @@ def vectors(session: Session, chunk_ids: Sequence[int]) -> dict[int, bytes]:
     return {row.chunk_id: row.embedding for row in rows}
 
 
-def count_of(session: Session, project_id: str, fts_query: str, at_most: int) -> int:
+def chunk_range_of(session: Session, project_id: str) -> range:
+    """The ids that the project's chunks can have."""
+    query = select(MemoryIndexRow.number).where(MemoryIndexRow.project_id == project_id)
+    first = (session.scalars(query).one_or_none() or 0) * CHUNKS_A_PROJECT
+    return range(first, first + CHUNKS_A_PROJECT)
+
+
+def count_of(session: Session, ids: range, fts_query: str, at_most: int) -> int:
     """How many of the project's chunks match, counted up to ``at_most``."""
     query = text(
         "SELECT count(*) FROM (SELECT 1 FROM chunk_texts WHERE chunk_texts MATCH :query"
         " AND rowid BETWEEN :first AND :last LIMIT :at_most)"
     )
-    values = {"query": fts_query, "at_most": at_most} | _range_of(session, project_id)
+    values = {"query": fts_query, "at_most": at_most, "first": ids.start, "last": ids.stop - 1}
     return int(session.execute(query, values).scalar_one())
 
 
 def matching(
-    session: Session, project_id: str, fts_query: str, limit: int, at_most: int, asset_ids: frozenset[str] | None
+    session: Session, ids: range, fts_query: str, limit: int, at_most: int, asset_ids: frozenset[str] | None
 ) -> list[int]:
     """The project's chunks by BM25, the best first; of more than ``at_most`` matches only the oldest are ranked."""
     only = (
@@ -87,13 +94,7 @@ def matching(
     matches = "SELECT rowid AS id, bm25(chunk_texts) AS badness FROM chunk_texts WHERE chunk_texts MATCH :query"
     in_range = f"{matches} AND rowid BETWEEN :first AND :last{only} LIMIT :at_most"
     query = text(f"SELECT id FROM ({in_range}) ORDER BY badness, id LIMIT :limit")  # noqa: S608 - every value is bound
-    values = {"query": fts_query, "limit": limit, "at_most": at_most} | _range_of(session, project_id)
+    values = {"query": fts_query, "limit": limit, "at_most": at_most, "first": ids.start, "last": ids.stop - 1}
     if asset_ids is not None:
         values["assets"] = json.dumps(sorted(asset_ids))
     return list(session.execute(query, values).scalars())
-
-
-def _range_of(session: Session, project_id: str) -> dict[str, int | str]:
-    query = select(MemoryIndexRow.number).where(MemoryIndexRow.project_id == project_id)
-    first = (session.scalars(query).one_or_none() or 0) * CHUNKS_A_PROJECT
-    return {"first": first, "last": first + CHUNKS_A_PROJECT - 1}

@@ -146,7 +146,7 @@ def chunks_with_assets(session: Session, chunk_ids: Sequence[int]) -> dict[int, 
     query = (
         select(ChunkRow, AssetRow).join(AssetRow, AssetRow.id == ChunkRow.asset_id).where(ChunkRow.id.in_(chunk_ids))
     )
-    return {chunk.id: (chunk, asset) for chunk, asset in session.execute(query.where(ChunkRow.id.in_(chunk_ids)))}
+    return {chunk.id: (chunk, asset) for chunk, asset in session.execute(query)}
 
 
 def chunks_around(session: Session, asset_id: str, first: int, last: int) -> list[ChunkRow]:

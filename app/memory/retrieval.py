@@ -66,13 +66,15 @@ def by_meaning(
 def by_words(session: Session, query: Query, assets: frozenset[str] | None) -> list[int]:
     """Chunks by BM25, the best first."""
 
+    ids = index_repository.chunk_range_of(session, query.project_id)
+
     def count_of(fts_query: str) -> int:
-        return index_repository.count_of(session, query.project_id, fts_query, rules.MAX_MATCHES + 1)
+        return index_repository.count_of(session, ids, fts_query, rules.MAX_MATCHES + 1)
 
     fts_query = rules.fts_query_of(query.text, count_of)
     if not fts_query:
         return []
-    return index_repository.matching(session, query.project_id, fts_query, CANDIDATES, rules.MAX_MATCHES, assets)
+    return index_repository.matching(session, ids, fts_query, CANDIDATES, rules.MAX_MATCHES, assets)
 
 
 def passages(session: Session, found: Sequence[Candidate]) -> list[Passage]:
@@ -90,13 +92,16 @@ def context(session: Session, index: VectorIndex, query: Query, budget_chars: in
     ]
     chosen: list[Passage] = []
     ordinals: dict[int, int] = {}
+    known_words: list[set[str]] = []
     left = budget_chars
     for candidate in _diversified(session, relevant):
         chunk, asset = rows[candidate.chunk_id]
-        if rules.is_redundant(chunk.text, [p.text for p in chosen]):
+        words = set(rules.words_of(chunk.text))
+        if rules.is_redundant(words, known_words):
             continue
         text = rules.excerpt(chunk.text, query.text, left)
         if text:
+            known_words.append(words if text == chunk.text else set(rules.words_of(text)))
             chosen.append(replace(_passage(chunk, asset, candidate), text=text))
             ordinals[chunk.id] = chunk.ordinal
             left -= len(text)

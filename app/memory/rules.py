@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ STOP_WORDS = frozenset(
 
 def words_of(text: str) -> list[str]:
     """The words, lower-cased."""
-    return [word.casefold() for word in _WORD.findall(text)]
+    return list(map(str.casefold, _WORD.findall(text)))
 
 
 def content_words_of(text: str) -> list[str]:
@@ -82,10 +82,9 @@ def is_relevant(question: str, text: str, similarity: float) -> bool:
     return bool(wanted) and sum(word in present for word in wanted) / len(wanted) > MIN_WORD_COVERAGE
 
 
-def is_redundant(text: str, chosen: list[str]) -> bool:
-    """Whether nearly all words of the passage are in one that was chosen already."""
-    words = set(words_of(text))
-    return any(len(words & set(words_of(other))) >= REDUNDANT_OVERLAP * len(words) for other in chosen)
+def is_redundant(words: set[str], chosen: Sequence[set[str]]) -> bool:
+    """Whether nearly all words of a passage are in one that was chosen already."""
+    return any(len(words & other) >= REDUNDANT_OVERLAP * len(words) for other in chosen)
 
 
 def diversified(relevance: list[float], vectors: npt.NDArray[np.float32]) -> list[int]:
@@ -96,13 +95,13 @@ def diversified(relevance: list[float], vectors: npt.NDArray[np.float32]) -> lis
         vectors: ``(n, d)`` of length 1.
     """
     likeness = vectors @ vectors.T
+    wanted = MMR_RELEVANCE * np.asarray(relevance)
     nearest = np.zeros(len(relevance))
-    left = list(range(len(relevance)))
     order: list[int] = []
-    while left:
-        best = max(left, key=lambda i: (MMR_RELEVANCE * relevance[i] - (1 - MMR_RELEVANCE) * nearest[i], -i))
+    for _ in relevance:
+        best = int(np.argmax(wanted - (1 - MMR_RELEVANCE) * nearest))  # the first of equals
         order.append(best)
-        left.remove(best)
+        wanted[best] = -np.inf
         nearest = np.maximum(nearest, likeness[best])
     return order
 

@@ -106,9 +106,11 @@ class MemoryService:
 
         Raises: as ``upload``, and InvalidInput (encrypted, damaged, no text), TooManyRequests, InferenceUnavailable.
         """
+        is_new = False
         with _one_of_few(safe_filename(filename)):
             while True:
-                asset, is_new = self._kept(filename, content, [], _leave_to_caller)
+                asset, is_made = self._kept(filename, content, [], _leave_to_caller)
+                is_new = is_new or is_made  # it stays this caller's, also when another takes it in first
                 try:
                     if asset.status == AssetStatus.INGESTED or self._ingestion.run_now(asset.id, MAX_WAITED_CHARS):
                         return self._added(asset.id, is_new, actor), is_new

@@ -14,6 +14,7 @@ from app.memory.rules import (
     is_redundant,
     is_relevant,
     joined,
+    words_of,
 )
 
 
@@ -52,9 +53,9 @@ def test_far_passages_need_most_of_the_words() -> None:
 
 def test_a_near_copy_is_redundant() -> None:
     """But not another passage about the same."""
-    chosen = ["We open daily at nine and close at six in the evening."]
-    assert is_redundant("We open daily at nine and close at six.", chosen)
-    assert not is_redundant("On public holidays the shop stays closed all day long.", chosen)
+    chosen = [set(words_of("We open daily at nine and close at six in the evening."))]
+    assert is_redundant(set(words_of("We open daily at nine and close at six.")), chosen)
+    assert not is_redundant(set(words_of("On public holidays the shop stays closed all day long.")), chosen)
 
 
 def test_common_words_give_way_to_rare_ones() -> None:
