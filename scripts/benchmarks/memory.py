@@ -65,6 +65,7 @@ class Figures:
     build_s: float
     bytes_a_chunk: float
     latencies_ms: list[float] = field(default_factory=list)
+    processor_ms: list[float] = field(default_factory=list)
     recalls: list[float] = field(default_factory=list)
 
 
@@ -306,10 +307,6 @@ def engines(texts: Texts, names: list[str]) -> list[Engine]:
     return [engine for name in names for engine in known[name]]
 
 
-def _hnsw(faiss: Any, _count: int) -> Any:
-    return faiss.IndexHNSWFlat(DIMENSIONS, 32, faiss.METRIC_INNER_PRODUCT)
-
-
 def _ivf(faiss: Any, count: int) -> Any:
     cells = int(count**0.5)
     index = faiss.index_factory(DIMENSIONS, f"IVF{cells},Flat", faiss.METRIC_INNER_PRODUCT)
@@ -330,9 +327,10 @@ def measure(size: int, names: list[str], questions: int, folder: Path, texts: Te
     exact = [set(_exact(vectors, vector)) for vector in track(asked, "exact search", console=console)]
     for number, (vector, question) in enumerate(track(list(zip(asked, words, strict=True)), "asking", console=console)):
         for engine, own in zip(taking_part, figures, strict=True):
-            began_s = time.perf_counter()
+            began_s, processor_s = time.perf_counter(), time.process_time()
             found = engine.find(vector, question)
             if number >= WARM_UP:
+                own.processor_ms.append((time.process_time() - processor_s) * 1000)
                 own.latencies_ms.append((time.perf_counter() - began_s) * 1000)
                 if found:
                     own.recalls.append(len(exact[number] & set(found)) / K)
@@ -360,7 +358,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 def _table(all_figures: list[Figures]) -> Table:
     table = Table(title=f"k = {K}, {DIMENSIONS} dimensions; one question at a time")
-    for column in ("passages", "engine", "p50 ms", "p99 ms", "recall@10", "build s", "bytes a passage"):
+    for column in ("passages", "engine", "p50 ms", "p99 ms", "processor ms", "recall@10", "build s", "bytes a passage"):
         table.add_column(column, justify="left" if column == "engine" else "right")
     for f in all_figures:
         table.add_row(
@@ -368,6 +366,7 @@ def _table(all_figures: list[Figures]) -> Table:
             f.engine,
             f"{statistics.median(f.latencies_ms):.1f}",
             f"{_percentile(f.latencies_ms, 0.99):.1f}",
+            f"{statistics.median(f.processor_ms):.1f}",
             f"{statistics.fmean(f.recalls):.3f}" if f.recalls else "",
             f"{f.build_s:.0f}" if f.bytes_a_chunk else "",
             f"{f.bytes_a_chunk:,.0f}" if f.bytes_a_chunk else "",
