@@ -14,6 +14,7 @@ from anyio import to_thread
 from starlette.requests import Request
 
 from app.auth.records import Actor, Permission
+from app.auth.service import PROJECT_COOKIE
 from app.errors import Forbidden, InvalidInput, NotFound
 from app.projects.records import Project
 from app.services import Services, actor_of
@@ -48,6 +49,8 @@ PERMISSIONS: dict[str, Permission] = {
     "GET /projects/{project_id}": READ,
     "PATCH /projects/{project_id}": MANAGE,
     "DELETE /projects/{project_id}": MANAGE,
+    "POST /projects/{project_id}/open": READ,
+    "POST /projects/{project_id}/leave": READ,
     "GET /projects/{project_id}/members": READ,
     "PATCH /projects/{project_id}/members/{user_id}": MANAGE,
     "DELETE /projects/{project_id}/members/{user_id}": MANAGE,
@@ -224,10 +227,6 @@ async def _named_ids(request: Request) -> dict[str, str]:
     if "authorization" not in request.headers and request.cookies.get(PROJECT_COOKIE):
         named["chosen"] = request.cookies[PROJECT_COOKIE]
     return named
-
-
-PROJECT_COOKIE = "herald_project"
-"""The project that is open in the browser. It only chooses among the user's own."""
 
 
 async def _body_fields(request: Request) -> dict[str, Any]:

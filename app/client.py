@@ -18,6 +18,7 @@ import httpx
 
 API_PREFIX = "/api/v1"
 SESSION_COOKIE = "herald_session"
+PROJECT_COOKIE = "herald_project"
 
 OPEN_STATUSES = frozenset({"awaiting_approval", "approved", "sending", "unconfirmed"})
 """Statuses that can still change."""
@@ -243,7 +244,37 @@ class ProjectInfo(TypedDict):
 
     id: str
     name: str
+    description: str
     role: str
+
+
+class MemberInfo(TypedDict):
+    """A member of a project."""
+
+    user_id: str
+    name: str
+    email: str | None
+    role: str
+
+
+class InvitationInfo(TypedDict):
+    """An invitation that can still be used, without its link."""
+
+    id: str
+    role: str
+    email: str | None
+    expires_at: str
+
+
+class KeyInfo(TypedDict):
+    """A key for programs, without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    tier: str
+    created_at: str
+    last_used_at: str | None
 
 
 class CitationInfo(TypedDict):
@@ -356,6 +387,7 @@ class HeraldClient:
         base_url: origin of the app.
         api_key: the bearer key, for programs.
         session: value of the session cookie, for pages that act for a signed-in browser.
+        project: the id of the project that such a browser has open.
         http: a shared connection pool.
         headers: further headers of every request.
         timeout_s: for every request but chat, which waits ``chat_timeout_s`` between two pieces.
@@ -367,6 +399,7 @@ class HeraldClient:
         *,
         api_key: str = "",
         session: str = "",
+        project: str = "",
         http: httpx.Client | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
@@ -381,7 +414,8 @@ class HeraldClient:
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         if session:
-            self._headers["Cookie"] = f"{SESSION_COOKIE}={session}"
+            opened = f"; {PROJECT_COOKIE}={quote(project, safe='')}" if project else ""
+            self._headers["Cookie"] = f"{SESSION_COOKIE}={session}{opened}"
 
     def __enter__(self) -> Self:
         return self
@@ -641,6 +675,23 @@ class HeraldClient:
     def projects(self) -> list[ProjectInfo]:
         """The user's projects, the oldest first."""
         return cast(list[ProjectInfo], self._json("GET", "/projects")["projects"])
+
+    def members(self, project_id: str) -> list[MemberInfo]:
+        """Who belongs to a project."""
+        return cast(list[MemberInfo], self._json("GET", f"/projects/{_segment(project_id)}/members")["members"])
+
+    def invitations(self, project_id: str) -> list[InvitationInfo]:
+        """A project's open invitations; only its owners may ask."""
+        found = self._json("GET", f"/projects/{_segment(project_id)}/invitations")
+        return cast(list[InvitationInfo], found["invitations"])
+
+    def me(self) -> dict[str, Any]:
+        """Who is asking."""
+        return self._json("GET", "/auth/me")
+
+    def keys(self) -> list[KeyInfo]:
+        """The user's own keys for programs."""
+        return cast(list[KeyInfo], self._json("GET", "/auth/keys")["keys"])
 
     def metrics(self, project_id: str, period: str) -> dict[str, Any]:
         """A project's figures over a period (``7d``, ``30d``, ``90d``, ``365d``)."""

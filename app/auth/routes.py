@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.auth.pages import reset_page, signin_page, signout_page, signup_page
 from app.auth.records import OWNER_ID
-from app.auth.service import COOKIE, SESSION_LIFETIME
+from app.auth.service import COOKIE, PROJECT_COOKIE, SESSION_LIFETIME
 from app.errors import AppError, NotAuthenticated, status_code_of
 from app.services import CallerDep, ServicesDep
 
@@ -117,6 +117,7 @@ def sign_out(request: Request, services: ServicesDep) -> Response:
     services.auth.sign_out(request.cookies.get(COOKIE, ""))
     response = RedirectResponse("/signin", status_code=303, headers=NO_STORE)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    response.delete_cookie(PROJECT_COOKIE, path="/", httponly=True, samesite="lax")
     return response
 
 

@@ -29,6 +29,8 @@ SESSION_LIFETIME = timedelta(days=30)
 TOKEN_LIFETIME = timedelta(hours=8)
 TOKEN_ALGORITHM = "HS256"  # noqa: S105 - a name
 COOKIE = "herald_session"
+PROJECT_COOKIE = "herald_project"
+"""The project that is open in the browser. It only chooses among the user's own."""
 
 
 class AuthService:

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.auth.records import Role
+from app.auth.records import Permission, Role
 from app.auth.schemas import Email
+from app.auth.service import PROJECT_COOKIE, SESSION_LIFETIME
 from app.auth.users import checked_email
+from app.errors import Forbidden
 from app.services import CallerDep, ServicesDep
 
 router = APIRouter(tags=["projects"])
@@ -149,6 +151,30 @@ def edit_project(project_id: str, body: ProjectEdit, services: ServicesDep, acto
 def delete_project(project_id: str, services: ServicesDep, actor: CallerDep) -> None:
     """Delete a project with everything in it; the log of what was done stays with the box."""
     services.projects.delete(actor, project_id)
+
+
+@router.post("/projects/{project_id}/open", status_code=204)
+def open_project(project_id: str, request: Request) -> Response:
+    """Have this browser work in the project from now on: what names no project is about this one."""
+    response = Response(status_code=204)
+    response.set_cookie(
+        PROJECT_COOKIE,
+        project_id,
+        max_age=int(SESSION_LIFETIME.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+@router.post("/projects/{project_id}/leave", status_code=204)
+def leave_project(project_id: str, services: ServicesDep, actor: CallerDep) -> None:
+    """Leave a project; its last owner cannot."""
+    if not actor.may_use(Permission.SELF):
+        raise Forbidden("An API key with limited scopes cannot leave a project.", code="scope_missing")
+    services.projects.remove_member(actor, project_id, actor.user_id)
 
 
 @router.get("/projects/{project_id}/members")

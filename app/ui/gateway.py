@@ -11,10 +11,9 @@ from typing import Any
 import gradio as gr
 import httpx
 
-from app.client import SESSION_COOKIE, ApiError, HeraldClient
+from app.client import PROJECT_COOKIE, SESSION_COOKIE, ApiError, HeraldClient, ProjectInfo
 
 _SCHEMAS_FRESH_S = 300.0
-PROJECT_COOKIE = "herald_project"
 
 
 class Gateway:
@@ -46,19 +45,26 @@ class Gateway:
         return HeraldClient(
             base_url,
             session=inner.cookies.get(SESSION_COOKIE, ""),
+            project=inner.cookies.get(PROJECT_COOKIE, ""),
             http=self._http,
             headers={"Host": named, "Origin": f"http://{named}"},
         )
 
     def project_id(self, request: gr.Request) -> str:
         """The project that is open in the browser, else the one that the API takes as well. Raises: ApiError."""
+        opened, _ = self.projects(request)
+        if opened is None:
+            raise ApiError("no_project", "You belong to no project yet.", "Make one under Projects.", 404)
+        return opened["id"]
+
+    def projects(self, request: gr.Request) -> tuple[ProjectInfo | None, list[ProjectInfo]]:
+        """The open project and all of the user's, the oldest first. Raises: ApiError."""
         inner = request.request
         chosen = inner.cookies.get(PROJECT_COOKIE) if inner else None
+        found = self.client(request).projects()
         # The same order as app.access: the chosen one, the oldest that is the user's own, the oldest.
-        ranked = sorted(self.client(request).projects(), key=lambda p: (p["id"] != chosen, p["role"] != "owner"))
-        if not ranked:
-            raise ApiError("no_project", "You belong to no project yet.", "Ask the owner of one to invite you.", 404)
-        return ranked[0]["id"]
+        ranked = sorted(found, key=lambda p: (p["id"] != chosen, p["role"] != "owner"))
+        return (ranked[0] if ranked else None), found
 
     def schemas(self, client: HeraldClient) -> dict[str, dict[str, Any]]:
         """Params schema by action type, remembered for some minutes. Raises: ApiError."""

@@ -213,16 +213,21 @@
       if (button.dataset.cancelEdit !== undefined) return showForm(button.closest(".h-card"), false);
       if (button.dataset.addRow !== undefined) return addRow(button);
       if (button.dataset.removeRow !== undefined) return button.closest(".h-map-row").remove();
-      if (!button.dataset.event || (button.dataset.confirm && !isConfirmed(button))) return undefined;
+      if (button.dataset.copy !== undefined) return copyOnce(button);
+      if (!(button.dataset.event || button.dataset.call)) return undefined;
+      if (button.dataset.confirm && !isConfirmed(button)) return undefined;
+      if (button.dataset.call) return callApi(button, trigger);
       if (["approve", "reject", "cancel"].includes(button.dataset.event)) lock(button);
       return send(button.dataset.event, { ...button.dataset });
     });
     element.addEventListener("submit", (event) => {
+      if (event.target.hasAttribute("action")) return undefined; // an ordinary form, which leaves the page
       event.preventDefault();
       const form = event.target;
       if (form.dataset.apiPost) return postForm(form, trigger);
       return send(form.dataset.event, form.matches(".h-edit") ? editData(form) : Object.fromEntries(new FormData(form)));
     });
+    element.addEventListener("change", (event) => event.target.dataset?.openProject !== undefined && openProject(event.target));
     let wait = 0;
     element.addEventListener("input", (event) => {
       const name = event.target.dataset?.inputEvent;
@@ -330,29 +335,101 @@
     return box;
   }
 
-  async function postForm(form, trigger) {
-    const body = {};
-    for (const field of form.elements) {
-      if (field.name && !(field.dataset.optional !== undefined && !field.value.trim())) body[field.name] = field.value;
-    }
-    const button = form.querySelector("[type=submit]");
-    const slot = form.querySelector(".h-form-error");
-    button.disabled = true;
+  /* The API's answer, or null after its refusal was shown in the slot. */
+  async function ask(method, path, body, slot) {
     slot.replaceChildren();
+    const headers = { Accept: "application/json", ...(body ? { "Content-Type": "application/json" } : {}) };
+    let response;
     try {
-      const response = await fetch(form.dataset.apiPost, {
-        method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body),
-      });
-      if (!response.ok) return void slot.append(errorBox(await problemOf(response)));
-      form.reset();
-      const fold = form.closest("details");
-      if (fold) fold.open = false;
-      trigger(form.dataset.done, {});
+      response = await fetch(path, { method, headers, body: body ? JSON.stringify(body) : undefined });
     } catch {
       slot.append(errorBox(UNREACHABLE));
-    } finally {
-      button.disabled = false;
+      return null;
     }
+    if (!response.ok) {
+      slot.append(errorBox(await problemOf(response)));
+      return null;
+    }
+    return response.json().catch(() => ({}));
+  }
+
+  function formBody(form) {
+    const body = {};
+    for (const field of form.elements) {
+      if (!field.name || (field.dataset.optional !== undefined && !field.value.trim())) continue;
+      if (field.type === "checkbox") (body[field.name] ??= []).push(...(field.checked ? [field.value] : []));
+      else body[field.name] = field.value;
+    }
+    return body;
+  }
+
+  async function postForm(form, trigger) {
+    const button = form.querySelector("[type=submit]");
+    button.disabled = true;
+    const method = form.dataset.method || "POST";
+    const answer = await ask(method, form.dataset.apiPost, formBody(form), form.querySelector(".h-form-error"));
+    button.disabled = false;
+    if (!answer) return;
+    if (method === "POST") form.reset();
+    const fold = form.closest("details");
+    if (fold) fold.open = false;
+    if (form.dataset.shows) showOnce(form.closest("details").parentElement.querySelector(".h-once"), answer[form.dataset.shows]);
+    trigger(form.dataset.done, {});
+  }
+
+  /* A button that asks the API itself: data-call="DELETE /api/v1/…". */
+  async function callApi(button, trigger) {
+    const [method, path] = button.dataset.call.split(" ");
+    const holder = button.closest("li, .h-row") || button.parentElement;
+    const slot = holder.querySelector(".h-call-error") || holder.appendChild(Object.assign(document.createElement("div"), { className: "h-call-error" }));
+    button.disabled = true;
+    const answer = await ask(method, path, null, slot);
+    button.disabled = false;
+    if (!answer) return;
+    if (button.dataset.shows) showOnce(document.getElementById(button.dataset.onceIn), answer[button.dataset.shows]);
+    if (button.dataset.done === "reload") location.assign("/");
+    else trigger(button.dataset.done, {});
+  }
+
+  /* What the API says only once stays until the tab is opened again. */
+  function showOnce(place, value) {
+    const words = document.createElement("p");
+    const shown = document.createElement("code");
+    const copy = document.createElement("button");
+    words.textContent = place.dataset.once;
+    shown.textContent = value;
+    copy.type = "button";
+    copy.className = "h-button";
+    copy.dataset.copy = "";
+    copy.textContent = "Copy";
+    place.replaceChildren(words, shown, copy);
+    place.setAttribute("role", "status");
+    place.scrollIntoView({ block: "nearest" });
+  }
+
+  async function copyOnce(button) {
+    const shown = button.parentElement.querySelector("code");
+    try {
+      await navigator.clipboard.writeText(shown.textContent);
+      button.textContent = "Copied";
+    } catch { // an address without https has no clipboard: mark it, so that one press of a key copies
+      getSelection().selectAllChildren(shown);
+      button.textContent = "Marked: press Ctrl+C";
+    }
+  }
+
+  /* The server remembers the open project in a cookie; everything on the page is then of another project. */
+  async function openProject(select) {
+    select.disabled = true;
+    const slot = document.createElement("div");
+    if (await ask("POST", `/api/v1/projects/${encodeURIComponent(select.value)}/open`, null, slot)) return location.assign("/");
+    select.disabled = false;
+    select.value = [...select.options].find((option) => option.defaultSelected)?.value;
+    select.title = slot.textContent;
+    select.closest("#whereabouts").querySelector(".h-call-error")?.remove();
+    slot.className = "h-call-error";
+    select.before(slot);
+    return undefined;
   }
 
   function wireDrop(element, drop, trigger) {

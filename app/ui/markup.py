@@ -143,6 +143,7 @@ _PATHS: dict[str, str] = {
     "alert": '<path d="M10 3 2 17h16L10 3Z"/><path d="M10 8v4M10 14.5v.1"/>',
     "clock": '<circle cx="10" cy="10" r="7"/><path d="M10 6v4l3 2"/>',
     "search": '<circle cx="9" cy="9" r="5"/><path d="m13 13 4 4"/>',
+    "out": '<path d="M8 4H4v12h4M8 10h9M13 6l4 4-4 4"/>',
     "chat": '<path d="M3 4h14v9H9l-4 4v-4H3V4Z"/>',
 }
 

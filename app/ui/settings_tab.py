@@ -1,4 +1,4 @@
-"""The Settings tab: connected accounts, what each process is doing, and the end of the audit log."""
+"""The Settings tab: connected accounts, keys for programs, what each process is doing, and the end of the audit log."""
 
 # ruff: noqa: E501 - a piece of HTML reads better on one line
 
@@ -15,6 +15,7 @@ from app.client import AccountInfo, ApiError, AuditEntry, Health
 from app.ui import markup
 from app.ui.components import plain, wired
 from app.ui.gateway import Gateway
+from app.ui.keys_panel import KeysPanel
 from automation.sites.registry import SITES
 
 AUDIT_LIMIT = 30
@@ -53,6 +54,7 @@ class SettingsTab:
             plain(heading)
             accounts = wired("accounts", ["delete"])
             form = wired("account-form", ["changed"], value=ACCOUNT_FORM)
+            KeysPanel(self.gateway).build(tab)
             plain('<h2 class="h-section">This box</h2>')
             health = wired("health", [])
             plain('<h2 class="h-section">Audit log</h2>')

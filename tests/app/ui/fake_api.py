@@ -561,6 +561,14 @@ def _memory_routes(api: APIRouter, box: FakeBox) -> None:
 
 
 def _other_routes(app: FastAPI, api: APIRouter, box: FakeBox) -> None:
+    @api.get("/projects")
+    def projects() -> Any:
+        return {"projects": [{"id": "prj_default", "name": "My project", "description": "", "role": "owner"}]}
+
+    @api.get("/auth/keys")
+    def keys() -> Any:
+        return {"keys": []}
+
     @api.get("/accounts")
     def accounts() -> Any:
         return {"accounts": list(box.accounts.values())}
