@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from app.errors import AppError, status_code_of
+from app.errors import AppError, TooManyRequests, status_code_of
 
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
 
@@ -22,7 +22,9 @@ def error_body(error: AppError) -> dict[str, Any]:
 def error_response(error: AppError) -> JSONResponse:
     """The response to an error."""
     status = status_code_of(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, TooManyRequests) and error.retry_after_s:
+        headers["Retry-After"] = str(error.retry_after_s)
     return _Json(error_body(error), status_code=status, headers=headers)
 
 

@@ -68,9 +68,17 @@ class UnsupportedType(AppError):
 
 
 class TooManyRequests(AppError):
-    """A limit of requests was met."""
+    """A limit of requests was met.
+
+    Attributes:
+        retry_after_s: seconds after which the next one is possible; 0 when nobody knows.
+    """
 
     code = "too_many_requests"
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None, retry_after_s: int = 0) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamFailed(AppError):

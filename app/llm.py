@@ -18,6 +18,7 @@ from typing import Any, Self, TypedDict
 
 import httpx
 
+from app import correlation
 from app.errors import AppError, TooManyRequests, Unavailable, UpstreamFailed
 
 CONNECT_TIMEOUT_S = 3.0
@@ -154,6 +155,7 @@ class LlmClient:
             timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             transport=transport,
             trust_env=False,
+            event_hooks={"request": [_name_request]},
         )
 
     def recording(self, on_call: Callable[[ModelCall], None]) -> Self:
@@ -303,6 +305,12 @@ class LlmClient:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise InferenceFailed(f"The inference process answered in a shape that cannot be read: {error}") from error
+
+
+def _name_request(request: httpx.Request) -> None:
+    """Let the inference log say for which request of the app it works."""
+    if request_id := correlation.request_id():
+        request.headers[correlation.HEADER] = request_id
 
 
 def _pieces(lines: Iterator[str]) -> Iterator[Piece]:

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     max_body_mb: Annotated[int, Field(ge=1, le=100)] = Field(
         4, description="Largest body of any other request, in MiB."
     )
+    requests_per_user: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        6_000, description="Requests a minute of one user, and of each API key; 0 for no limit."
+    )
+    requests_per_address: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        12_000, description="Requests a minute of one address other than this machine's; 0 for no limit."
+    )
     clamd: Annotated[str, Field(pattern=r"^$|^unix:/.+$|^.+:\d{1,5}$")] = Field(
         "", description="ClamAV daemon that scans documents: `unix:/path/of/its.sock` or `host:port`. Unset: no scan."
     )

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from huey import Huey
 
+from app import correlation
 from app.actions.execution import ClaimLost, Held
 from app.actions.records import Claim, Hold
 from app.errors import AppError, Unavailable
@@ -117,7 +118,8 @@ class ActionRunner:
         with self._lock:
             self._running[claim.action_id] = False
         try:
-            work(claim)
+            with correlation.serving(claim.request_id):
+                work(claim)
         finally:
             with self._lock:
                 self._running.pop(claim.action_id, None)

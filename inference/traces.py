@@ -42,12 +42,16 @@ Outcome = Literal["finished", "failed", "aborted"]
 
 @dataclass(slots=True)
 class CallContext:
-    """What the caller's HTTP request says of itself; batches have none. ``request_id`` is the first call's."""
+    """What the caller's HTTP request says of itself; batches have none.
+
+    ``request_id`` is the first call's, ``caller_id`` what the caller named its own request (``X-Request-ID``).
+    """
 
     route: str = ""
     trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
     parent_id: str | None = None
     request_id: str = ""
+    caller_id: str = ""
 
 
 context: ContextVar[CallContext | None] = ContextVar("call_context", default=None)
@@ -197,6 +201,7 @@ class _Call:
             "span_id": secrets.token_hex(8),
             "parent_span_id": caller.parent_id,
             "http.route": caller.route or None,
+            "herald.caller_id": caller.caller_id or None,
             "gen_ai.operation.name": "chat" if request.messages is not None else "text_completion",
             "gen_ai.request.model": request.adapter or self._engine.model,
             "gen_ai.response.id": request.request_id,

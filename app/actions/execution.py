@@ -164,6 +164,7 @@ class ExecutionService(WorkerRegister):
             created_at=row.created_at,
             began_at=row.irreversible_at,
             is_look=is_look,
+            request_id=self._audit.request_of(session, row.id),
         )
 
     # -- under way

@@ -117,7 +117,8 @@ class Claim:
 
     ``params`` were validated from the stored bytes whose digest was approved; ``attempt`` counts claims from 1 and
     ``fence`` tells this claim from every other one of the action. ``began_at`` is set when an earlier attempt had begun
-    the irreversible step; ``is_look`` when the claim allows nothing but to look at the platform.
+    the irreversible step; ``is_look`` when the claim allows nothing but to look at the platform. ``request_id`` names
+    the request that had it done, for the log.
     """
 
     action_id: str
@@ -134,6 +135,7 @@ class Claim:
     created_at: datetime
     began_at: datetime | None = None
     is_look: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,3 +76,10 @@ def has_event(session: Session, action_id: str, events: Sequence[str]) -> bool:
     """Whether the action has one of these events."""
     query = select(AuditRow.id).where(AuditRow.action_id == action_id, AuditRow.event.in_(events)).limit(1)
     return session.scalar(query) is not None
+
+
+def newest_request_id(session: Session, action_id: str) -> str:
+    """The ``request_id`` of the action's newest event that has one, else empty."""
+    request_id = AuditRow.detail["request_id"].as_string()
+    query = select(request_id).where(AuditRow.action_id == action_id, request_id.is_not(None))
+    return session.scalar(query.order_by(AuditRow.id.desc()).limit(1)) or ""

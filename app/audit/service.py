@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from app import clock
+from app import clock, correlation
 from app.audit import anchor, chain, repository
 from app.audit.anchor import AnchorUnreadable
 from app.audit.chain import Finding, Head
@@ -77,6 +77,7 @@ class AuditService:
     ) -> None:
         """Add one event (``action.approved``) to the caller's transaction. ``detail`` must hold no secret.
 
+        An action's event keeps the id of the request that it came with, if any, under ``request_id``.
         It belongs to the named project or the transaction's, or else to its action's, or else to the whole box.
         The session must come from ``Database.write``, whose lock keeps the chain in one line. The chain's new head is
         anchored once that transaction has committed.
@@ -84,6 +85,8 @@ class AuditService:
         project_id = (
             project_id or scope_of(session) or (repository.project_of_action(session, action_id) if action_id else None)
         )
+        if action_id and (request_id := correlation.request_id()):
+            detail = {**(detail or {}), "request_id": request_id}
         row = AuditRow(
             at=clock.now(),
             actor=actor[:100],
@@ -98,6 +101,10 @@ class AuditService:
     def has_happened(self, session: Session, action_id: str, events: Sequence[str]) -> bool:
         """Whether the log holds one of these events of the action, within the caller's transaction."""
         return repository.has_event(session, action_id, events)
+
+    def request_of(self, session: Session, action_id: str) -> str:
+        """The id of the newest request that had to do with the action, within the caller's transaction; or empty."""
+        return repository.newest_request_id(session, action_id)
 
     def entries(self, action_id: str | None = None, limit: int = 100, before_id: int | None = None) -> list[AuditEntry]:
         """The newest events first."""

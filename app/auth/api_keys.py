@@ -142,10 +142,12 @@ class ApiKeyService:
 
 def _used_up(tier: str, at: datetime) -> TooManyRequests:
     midnight = datetime.combine(at.date() + timedelta(days=1), datetime.min.time(), UTC)
+    wait_s = max(1, round((midnight - at).total_seconds()))
     return TooManyRequests(
         f"This key has made its {TIERS[tier]:,} requests of today (tier {tier!r}).",
-        hint=f"It works again at 00:00 UTC, in {round((midnight - at).total_seconds()):,} s.",
+        hint=f"It works again at 00:00 UTC, in {wait_s:,} s.",
         code="daily_limit",
+        retry_after_s=wait_s,
     )
 
 

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.limiter import FailureLimiter
+from app.auth.rates import RequestRates
 from app.auth.records import Actor
 from app.auth.service import COOKIE, AuthService
 from app.error_responses import error_response
@@ -52,6 +53,7 @@ class Guard:
         self._auth = auth
         self._hosts = settings.host_names
         self._limiter = FailureLimiter()
+        self._rates = RequestRates(settings.requests_per_user, settings.requests_per_address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through or answer it."""
@@ -61,7 +63,10 @@ class Guard:
         connection = HTTPConnection(scope)
         try:
             self._check_host(connection)
+            if not _is_local_health(connection):
+                self._rates.count_address(_client_of(connection))
             actor = await self._actor_of(connection)
+            self._rates.count_user(actor)
         except AppError as error:
             await self._refuse(error, connection, scope, receive, send)
             return
@@ -108,7 +113,7 @@ class Guard:
         return (await to_thread.run_sync(self._auth.actor_of_cookie, cookie) if cookie else None) or NOBODY
 
     def _program(self, authorization: str, connection: HTTPConnection) -> Actor:
-        client = connection.client.host if connection.client else "?"
+        client = _client_of(connection)
         wait_s = self._limiter.retry_after_s(client)
         if wait_s and not _is_loopback(client):
             raise _too_many(wait_s)
@@ -165,7 +170,17 @@ def _too_many(wait_s: int) -> TooManyRequests:
         f"Too many wrong keys came from this address; the next attempt is possible in {wait_s} s.",
         hint="The key is HERALD_API_KEY, or else in keys/api.key of the data folder.",
         code="too_many_failures",
+        retry_after_s=wait_s,
     )
+
+
+def _client_of(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else "?"
+
+
+def _is_local_health(connection: HTTPConnection) -> bool:
+    """Whether it is this machine's own watchdog, which must never be told to wait."""
+    return connection.scope["path"] in HEALTH_PATHS and _is_loopback(_client_of(connection))
 
 
 def _without_port(host: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.server.state import new_id
 from inference.traces import CallContext, context, read_traceparent
+
+_CALLER_ID = re.compile(r"[A-Za-z0-9_.\-]{8,64}")
 
 
 class Tracing:
@@ -22,6 +26,8 @@ class Tracing:
             return
         caller = CallContext(route=scope["path"])
         for name, value in scope["headers"]:
+            if name == b"x-request-id" and _CALLER_ID.fullmatch(named := value.decode("latin-1")):
+                caller.caller_id = named
             if name == b"traceparent" and (found := read_traceparent(value.decode("latin-1"))) is not None:
                 caller.trace_id, caller.parent_id = found
 

@@ -575,8 +575,8 @@ def _other_routes(app: FastAPI, api: APIRouter, box: FakeBox) -> None:
 
     @api.post("/accounts", status_code=201)
     def add(body: dict[str, Any]) -> Any:
-        if not body["password"]:
-            raise Refusal(422, "invalid_input", "The password is empty.", "Type it.")
+        if not body["handle"].lstrip("@"):
+            raise Refusal(422, "invalid_input", "The handle is empty.", "Type it.")
         account = {"id": box.new_id("acc"), "platform": body["platform"], "handle": body["handle"].lstrip("@")}
         account.update(base_url=body.get("base_url") or "https://x.com", created_at=now())
         box.accounts[account["id"]] = account
