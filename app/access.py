@@ -18,6 +18,7 @@ from app.auth.service import PROJECT_COOKIE
 from app.errors import Forbidden, InvalidInput, NotFound
 from app.projects.records import Project
 from app.services import Services, actor_of
+from app.text import refuse_control_characters
 
 OPEN, SIGNED_IN, SELF, BOX = Permission.OPEN, Permission.SIGNED_IN, Permission.SELF, Permission.BOX
 READ, WRITE, APPROVE, MANAGE = Permission.READ, Permission.WRITE, Permission.APPROVE, Permission.MANAGE
@@ -146,7 +147,8 @@ IN_NO_PROJECT = "prj_none"
 async def authorise(request: Request) -> None:
     """Grant or refuse the request; sets ``request.state.services`` to those of its project.
 
-    Raises: Forbidden, NotFound (a project of others is not there), InvalidInput (two projects are named).
+    Raises: Forbidden, NotFound (a project of others is not there), InvalidInput (two projects are named, or an id with
+    characters that no text may have).
     """
     route = f"{request.method} {request.scope['route'].path}"
     permission = PERMISSIONS.get(route)
@@ -219,6 +221,7 @@ async def _named_ids(request: Request) -> dict[str, str]:
             value = place.get(key)
             if not isinstance(value, str) or not value:
                 continue
+            refuse_control_characters(value, key)  # half a surrogate pair cannot even be looked up
             if named.setdefault(key, value) != value:
                 raise InvalidInput(
                     f"The request names two values of {key}: {named[key][:60]!r} and {value[:60]!r}.",

@@ -263,3 +263,16 @@ def test_a_project_that_is_named_counts_whatever_else_is_named(
     found = anonymous.get(f"/api/v1/actions/{made.json()['id']}", headers=owner)
     assert found.status_code == 200  # by its id alone, though it is not in the default project
     assert anonymous.get(f"/api/v1/actions/{made.json()['id']}", params=query, headers=owner).status_code == 404
+
+
+@pytest.mark.parametrize("key", ["project_id", "conversation_id"])
+@pytest.mark.parametrize("escaped", ["\\ud800", "prj_\\u0000"])
+def test_an_id_that_no_text_can_be_is_refused(client: TestClient, key: str, escaped: str) -> None:
+    """Half a surrogate pair cannot be looked up in the database, so it is refused before."""
+    answer = client.post(
+        "/api/v1/chat",
+        content=f'{{"message": "Hello", "{key}": "{escaped}"}}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "text_unacceptable")
+    assert key in answer.json()["error"]["message"]
