@@ -41,6 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + CASES)]
 @pytest.fixture
 def services(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The whole box over a real database; only the language model, the embedder and the queue are stand-ins."""
+    settings = settings.model_copy(update={"requests_per_user": 0, "requests_per_address": 0})
     model = ObedientModel()
     monkeypatch.setattr("app.services.LlmClient", lambda *_names: model.client())
     services = build_services(settings, embedder=FakeEmbedder(), wake=print, wake_ingestion=print)
