@@ -79,7 +79,7 @@ def test_a_finished_call_is_told_in_numbers(make_server: Callable[..., Any], tmp
     """Tokens, times, the caller's trace and the request's id; the same in the file; no text anywhere."""
     path = tmp_path / "logs" / "calls.jsonl"
     server = make_server(FakeBackend(context_tokens=1024, end_bias=-20.0), call_log=path)
-    headers = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"}
+    headers = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01", "X-Request-ID": "order-4711"}
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"enum": ["yes", "no"]}}}
     with server.client() as client:
         first = client.post("/v1/chat/completions", json=BODY, headers=headers)
@@ -89,6 +89,7 @@ def test_a_finished_call_is_told_in_numbers(make_server: Callable[..., Any], tmp
         assert client.get("/v1/calls", params={"limit": 1}).json()["data"] == [constrained]
     assert first.headers["x-request-id"] == first.json()["id"] == chat["gen_ai.response.id"]
     assert (chat["trace_id"], chat["parent_span_id"]) == (TRACE_ID, PARENT_ID)
+    assert (chat["herald.caller_id"], bare["herald.caller_id"]) == ("order-4711", None)
     assert len(chat["span_id"]) == 16
     assert chat["http.route"] == "/v1/chat/completions"
     assert chat["gen_ai.operation.name"] == "chat"
