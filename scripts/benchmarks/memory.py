@@ -270,6 +270,7 @@ class Lance:
     def build(self, vectors: Matrix, folder: Path) -> int:
         import lancedb
         import pyarrow as pa
+        from lancedb.index import IvfPq
 
         path = folder / "lance"
         connection = lancedb.connect(str(path))
@@ -281,9 +282,11 @@ class Lance:
                 column = pa.FixedSizeListArray.from_arrays(pa.array(part.ravel()), DIMENSIONS)
                 yield pa.RecordBatch.from_arrays([pa.array(range(start, start + len(part))), column], schema=schema)
 
-        self._table = connection.create_table("v", batches(), schema=schema)
+        self._table: Any = connection.create_table("v", batches(), schema=schema)
         if len(vectors) >= 50_000:
-            self._table.create_index(metric="cosine", num_partitions=int(len(vectors) ** 0.5), num_sub_vectors=48)
+            partitions = int(len(vectors) ** 0.5)
+            config = IvfPq(distance_type="cosine", num_partitions=partitions, num_sub_vectors=48)
+            self._table.create_index("vector", config=config)
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
     def find(self, vector: Matrix, words: str) -> list[int]:
@@ -395,7 +398,7 @@ def main() -> int:
             results += measure(size, options.engines, options.questions + WARM_UP, folder, texts)
         finally:
             shutil.rmtree(folder)
-        Console().print(_table(results))
+        Console(width=None if sys.stdout.isatty() else 120).print(_table(results))
     if options.out:
         options.out.write_text(json.dumps([asdict(figures) for figures in results], indent=1))
     return 0
