@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Path, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse
 
 from app.memory import passage_page
@@ -73,7 +73,11 @@ def get_asset_content(project_id: str, asset_id: str, services: ServicesDep) -> 
 
 @router.get("/{asset_id}/passages/{chunk_id}", response_model=PassageInContextOut)
 def get_passage(
-    project_id: str, asset_id: str, chunk_id: int, services: ServicesDep, request: Request
+    project_id: str,
+    asset_id: str,
+    chunk_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    services: ServicesDep,
+    request: Request,
 ) -> PassageInContextOut | HTMLResponse:
     """A cited passage with the text around it: a page for a browser (``Accept: text/html``), else JSON."""
     found = services.memory.passage(asset_id, chunk_id)

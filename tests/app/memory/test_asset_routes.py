@@ -70,3 +70,10 @@ def test_an_asset_goes_in_and_its_passage_opens(client: TestClient, services: Se
     assert client.patch(url, json={"tags": ["b", "a", "b"]}).json()["tags"] == ["a", "b"]
     assert client.delete(url).status_code == 204
     assert client.get(ASSETS).json() == {"assets": []}
+
+
+@pytest.mark.parametrize("chunk_id", ["0", "-1", str(2**63), "9" * 400])
+def test_a_passage_whose_number_no_row_can_have_is_refused(client: TestClient, chunk_id: str) -> None:
+    """SQLite counts rows in 64 bits; a larger number cannot even be asked for."""
+    answer = client.get(f"/api/v1/projects/prj_default/assets/ast_x/passages/{chunk_id}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
