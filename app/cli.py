@@ -258,12 +258,16 @@ def add_account(
     username: Annotated[str, typer.Option(help="What it logs in with: a name or a mail address.")],
     base_url: Annotated[str, typer.Option("--base-url", help="The site, if it is not the platform's own.")] = "",
 ) -> None:
-    """Connect an account. The password is asked for, or read from stdin or HERALD_ACCOUNT_PASSWORD."""
+    """Connect an account. The password is asked for, or read from stdin or HERALD_ACCOUNT_PASSWORD; it may be empty."""
     with reported(), connect() as client:
+        password = _password()
         account = client.add_account(
-            platform=platform, handle=handle, username=username, password=_password(), base_url=base_url
+            platform=platform, handle=handle, username=username, password=password, base_url=base_url
         )
-        out.print(plain(f"{account['id']}  @{account['handle'].lstrip('@')} on {account['platform']}"))
+        name = f"@{account['handle'].lstrip('@')}"
+        out.print(plain(f"{account['id']}  {name} on {account['platform']}"))
+        if not password:
+            err.print(plain(f"It has no password. Log in yourself: herald accounts login {platform} {name}", "dim"))
 
 
 def _password() -> str:
