@@ -59,8 +59,8 @@ def test_limits_and_policies_are_added_listed_and_removed(herald: Run, services:
     for limit in services.holds.limits():
         assert herald("limits", "remove", limit.id).exit_code == 0
     assert services.holds.limits() == []
-    assert herald("policies", "add", "Two for posts", "--type", "post_social", "--people", "2").exit_code == 0
-    assert "Two for posts" in herald("policies", "list").stdout
+    assert herald("policies", "add", "Pairs", "--type", "post_social", "--people", "2").exit_code == 0
+    assert "Pairs" in herald("policies", "list").stdout
     assert herald("policies", "remove", services.policies.all()[0].id).exit_code == 0
     assert services.policies.all() == []
 
