@@ -36,15 +36,15 @@ def run_clocks(folder: Path, *, publishes: int, seed: int) -> tuple[Reckoning, l
         box.wait_until_ready()
         publisher = Publisher(box, network)
         publisher.connect()
+        # Planned by a clock that is right: one that is wrong by an hour when it is told a time cannot know better.
+        due = _plan(publisher, publishes // 3)
         stopping = threading.Event()
         jumping = threading.Thread(target=_jump, args=(box, stopping, chance), daemon=True)
-        due: dict[str, float] = {}
-        for number in range(publishes):
-            if number == 1:
-                jumping.start()  # what is planned before this was planned by a clock that was right
-            _publish(publisher, number, due)
+        jumping.start()
+        for number in range(publishes // 3, publishes):
+            publisher.publish(number)
             time.sleep(chance.uniform(0, 0.3))
-        time.sleep(max(PLANNED_IN_S))
+        time.sleep(max(0.0, max(due.values()) - time.time()))
         stopping.set()
         jumping.join()
         box.steer("clock", "0")
@@ -53,15 +53,15 @@ def run_clocks(folder: Path, *, publishes: int, seed: int) -> tuple[Reckoning, l
         return publisher.reckon(actions), publisher.problems, early, check_quiet_hours(chance, 2_000)
 
 
-def _publish(publisher: Publisher, number: int, due: dict[str, float]) -> None:
-    """Every third post is planned; its time is told in real seconds, whatever the box's clock says at the moment."""
-    if number % 3:
-        publisher.publish(number)
-        return
-    at = datetime.now(UTC) + timedelta(seconds=PLANNED_IN_S[number % 2])
-    publish = publisher.publish(number, not_before=at.isoformat())
-    if publish is not None:
-        due[publish.text] = at.timestamp() - 0.5
+def _plan(publisher: Publisher, count: int) -> dict[str, float]:
+    """Approve posts for later; returns by text when each is due, in seconds of the real clock."""
+    due = {}
+    for number in range(count):
+        at = datetime.now(UTC) + timedelta(seconds=PLANNED_IN_S[number % 2] + count / 10)
+        publish = publisher.publish(number, not_before=at.isoformat())
+        if publish is not None:
+            due[publish.text] = at.timestamp() - 0.5
+    return due
 
 
 def _jump(box: Box, stopping: threading.Event, chance: random.Random) -> None:
