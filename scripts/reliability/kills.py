@@ -13,10 +13,8 @@ from scripts.reliability.box import Box
 from scripts.reliability.platform import Network
 from scripts.reliability.publishing import Publisher, Reckoning
 
-CRASH_POINTS = {
-    "worker": ("after_claim", "before_sending_committed", "after_sending_committed", "before_outcome"),
-    "app": (),
-}
+CRASH_POINTS = ("after_claim", "before_sending_committed", "after_sending_committed", "before_outcome")
+"""Of the worker, see ``automation.crash_points``."""
 SETTLE_WITHIN_S = 300.0
 
 
@@ -68,7 +66,7 @@ class KillRun:
 
     def _crash_worker(self, box: Box) -> None:
         """Start the worker anew, told to die at a named point; should it not get there, it is killed where it is."""
-        point = self._random.choice(CRASH_POINTS["worker"])
+        point = self._random.choice(CRASH_POINTS)
         box.kill("worker")
         box.start("worker", crash_at=f"{point}:{self._random.randint(1, 6)}")
         deadline = time.monotonic() + 12

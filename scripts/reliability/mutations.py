@@ -136,7 +136,6 @@ class _Run:
         self._chance = chance
         self._sql = sqlite.connect(str(database), isolation_level=None, timeout=30)
         self._found = Mutated()
-        self._spent = ""
         new = NewAccount("x", "owner", "owner", "https://keyless.example", password="not-checked-here")  # noqa: S106
         services.accounts.create(new, people.owner(services))
         self._picture, _ = services.media.store(io.BytesIO(PICTURE), "shop.png", actor=people.owner(services))
