@@ -350,7 +350,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the app is doing before the first word: "Searching memory"."""
+    """What the app is doing before the first word: "Looking into memory"."""
 
     text: str
     conversation_id: str = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 MAX_MESSAGE_CHARS = 8_000
 NOTES_CHARS = 3_600  # about 900 tokens: some seconds of prompt on two cores
 SAMPLING = Sampling(max_tokens=1_200)
+WAIT_FOR_DOCUMENTS_S = 20.0  # who drops a page and asks at once is answered from it
+POLL_S = 0.1
 _WARM_UP = Purpose("warm_up")
 
 
@@ -45,9 +48,10 @@ class _Request:
     message: str
     history: list[PastMessage]
     said: list[str]
-    passages: list[Passage]
     purpose: Purpose
     emit: Callable[[Event], None]
+    passages: list[Passage] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)  # names of documents that are not in memory yet
 
     def progress(self, text: str) -> None:
         """Say what is being done."""
@@ -171,13 +175,11 @@ class ChatService:
     def _answered(self, conversation_id: str, text: str, actor: str, emit: Callable[[Event], None]) -> Answer:
         stored = self._conversations.messages(conversation_id, prompt.HISTORY_MESSAGES + 1)
         history = self._past(stored[:-1])
-        emit(Progress("Looking into memory", conversation_id))
         request = _Request(
             conversation_id=conversation_id,
             message=text,
             history=history,
             said=[past.content for past in history if past.role == "user"] + [text],
-            passages=self._memory.context_for(topic_of(text), NOTES_CHARS),
             purpose=Purpose("chat", text),
             emit=emit,
         )
@@ -185,9 +187,22 @@ class ChatService:
         with self._database.read() as session:
             accounts = self._accounts.ports(session)
         decision = decide(text, history, accounts, self._llm)
+        if (decision.offer is None and not decision.question) or decision.is_written:
+            self._remember(request)
         turn, passages = self._written(request, decision)
         is_tainted = bool(passages) or decision.is_tainted
         return self._keep(request, self._checked(request, turn), passages, actor, is_tainted=is_tainted)
+
+    def _remember(self, request: _Request) -> None:
+        """Look the topic up in memory, after a short wait for documents that were dropped a moment ago."""
+        give_up_at = time.monotonic() + WAIT_FOR_DOCUMENTS_S
+        request.unread = self._memory.being_read()
+        while request.unread and time.monotonic() < give_up_at:
+            request.progress(f"Waiting for {_listed(request.unread)} to be read")
+            time.sleep(POLL_S)
+            request.unread = self._memory.being_read()
+        request.progress("Looking into memory")
+        request.passages = self._memory.context_for(topic_of(request.message), NOTES_CHARS)
 
     def _past(self, stored: list[StoredMessage]) -> list[PastMessage]:
         actions = self._actions.get_many([m.action_id for m in stored if m.action_id])
@@ -240,7 +255,12 @@ class ChatService:
         action = literal(turn.action, request.said) if turn.action else None
         reply = ASK_FOR_VALUES if turn.action and not action else turn.reply
         refused = [] if action else refused_addresses(request.message)
-        return Turn(" ".join([*refused, reply]) if refused else reply, action)
+        unread = (
+            [f"{_listed(request.unread)} is not in this answer: it is still being read, so ask again in a while."]
+            if request.unread
+            else []
+        )
+        return Turn(" ".join([*refused, reply, *unread]), action)
 
     def _keep(self, request: _Request, turn: Turn, passages: list[Passage], actor: str, *, is_tainted: bool) -> Answer:
         """Store the reply and its proposal together."""
@@ -273,6 +293,11 @@ def _as_turn(action: Action | None) -> dict[str, Any] | None:
     if action is None:
         return None
     return {"type": action.type, "params": {k: v for k, v in action.params.items() if v != ""}}
+
+
+def _listed(names: list[str]) -> str:
+    """Names for a sentence: the first, and how many more."""
+    return names[0] if len(names) == 1 else f"{names[0]} with {len(names) - 1} more"
 
 
 def _source(passage: Passage) -> dict[str, Any]:

@@ -31,6 +31,19 @@ def every(session: Session, project_id: str) -> list[AssetRow]:
     return list(session.scalars(query.order_by(AssetRow.created_at.desc(), AssetRow.id)))
 
 
+def on_their_way(session: Session, project_id: str, since: datetime) -> list[str]:
+    """Names of the project's files that came after ``since`` and are not in yet, the oldest first; not those that wait
+    for something to be mended."""
+    query = select(AssetRow.filename).where(
+        AssetRow.project_id == project_id,
+        AssetRow.created_at >= since,
+        AssetRow.chunk_count == 0,
+        AssetRow.retry_at.is_(None),
+        AssetRow.status.in_([AssetStatus.UPLOADED, AssetStatus.INGESTING]),
+    )
+    return list(session.scalars(query.order_by(AssetRow.created_at, AssetRow.id)))
+
+
 def is_content_used(session: Session, sha256: str) -> bool:
     """Whether any project has an asset of that content: they share the stored file."""
     query = select(AssetRow.id).where(AssetRow.sha256 == sha256).limit(1)

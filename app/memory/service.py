@@ -42,6 +42,7 @@ MAX_TAGS = 20
 MAX_TAG_CHARS = 50
 PASSAGE_NEIGHBOURS = 2
 POLL_S = 0.1
+JUST_DROPPED_S = 60.0
 _slots = threading.BoundedSemaphore(MAX_DOCUMENTS_AT_ONCE)
 
 Wake = Callable[[str], None]
@@ -124,6 +125,14 @@ class MemoryService:
         """The project's assets, the newest first."""
         with self._database.read() as session:
             return [_asset(row) for row in repository.every(session, self._project_id)]
+
+    def being_read(self) -> list[str]:
+        """Names of the files of the last minute that are on their way into memory, the oldest first.
+
+        Larger ones take longer; nobody waits for them.
+        """
+        with self._database.read() as session:
+            return repository.on_their_way(session, self._project_id, clock.now() - timedelta(seconds=JUST_DROPPED_S))
 
     def asset(self, asset_id: str) -> Asset:
         """One asset. Raises: NotFound."""

@@ -86,7 +86,7 @@ class ChatTab:
             trigger_mode="multiple",
             **quiet,
         )
-        stop.click(self.stopped, [scope], [transcript, side], js="() => [window.herald.scope]", cancels=[turn], **quiet)
+        stop.click(self.stopped, [scope], [transcript, side], js="() => window.herald.stop()", cancels=[turn], **quiet)
         side.fresh(lambda: view("replace", "", empty_items()), None, [transcript], **quiet)
         side.open(self.open, None, [transcript], **quiet)
         side.delete(self.delete, None, [transcript, side], **quiet)
@@ -128,7 +128,7 @@ class ChatTab:
         if scope:
             shown = self._shown(client, scope)
             return {**shown, "items": [*shown["items"], _STOPPED], "expect": scope}, self._list(client)
-        return view("patch", "", [item("t:reply", ""), _STOPPED], origin="turn"), self._list(client)
+        return view("patch", "", [item("t:reply", ""), _STOPPED]), self._list(client)
 
     # -- conversations ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@
   const BEGIN_TIMEOUT_MS = 15000;
   const NEAR_END_PX = 140;
 
-  const herald = (window.herald = { scope: "", pendingSince: 0, lastSent: "", views: new Map(), triggers: {} });
+  const herald = (window.herald = { scope: "", pendingSince: 0, isStopped: false, lastSent: "", views: new Map(), triggers: {} });
   const elapsedStarts = new Map();
 
   // -- the address names the conversation ------------------------------------------------------------------------
@@ -64,9 +64,17 @@
   herald.begin = (message) => {
     if (isBusy() || !message || !message.trim()) return ["", herald.scope];
     herald.pendingSince = Date.now();
+    herald.isStopped = false;
     herald.lastSent = message;
     showBusy();
     return [message, herald.scope];
+  };
+
+  /* What was on its way when Stop was pressed comes after the answer to Stop, and must not bring the turn back. */
+  herald.stop = () => {
+    herald.isStopped = true;
+    herald.pendingSince = 0;
+    return [herald.scope];
   };
 
   // -- keyed views -------------------------------------------------------------------------------------------------
@@ -88,6 +96,7 @@
   function applyView(view, value) {
     const isChat = view.name === "transcript";
     const shown = isChat ? herald.scope : view.scope;
+    if (isChat && value.origin === "turn" && herald.isStopped) return;
     if (isChat && value.origin === "turn") herald.pendingSince = 0;
     if (value.mode === "patch" && isChat && value.scope !== shown) return;
     if (value.mode === "replace" && value.expect !== null && value.expect !== undefined && value.expect !== shown) return;

@@ -380,3 +380,33 @@ def test_a_text_written_with_documents_is_withheld_from_later_decisions(
     )
     services.chat.turn("xyzzy", answer.conversation_id, actor="owner")
     assert "pwned" not in inference.prompt_of(1)
+
+
+def test_a_question_waits_for_a_document_that_was_just_dropped(
+    services: Services, inference: FakeInference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who drops a page and asks at once is answered from it; the wait is shown."""
+    asset, _ = services.memory.upload("hours.md", b"On Sundays the bakery is open from 8:15.", "owner")
+    inference.turns = [{"action": None, "reply": "From 8:15."}]
+    monkeypatch.setattr("app.chat.service.POLL_S", 0.01)
+    seen: list[str] = []
+    for event in services.chat.stream("When is the bakery open on Sundays?", actor="owner"):
+        if isinstance(event, Progress):
+            seen.append(event.text)
+            if event.text.startswith("Waiting for hours.md") and len(seen) < 5:
+                services.ingestion.run(asset.id)
+        if isinstance(event, Answer):
+            assert [source["filename"] for source in event.sources] == ["hours.md"]
+    assert "Waiting for hours.md to be read" in seen
+
+
+def test_a_document_that_takes_long_is_named_in_the_answer_without_it(
+    services: Services, inference: FakeInference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes an answer without a document for one from it."""
+    services.memory.upload("hours.md", b"On Sundays the bakery is open from 8:15.", "owner")
+    services.memory.upload("prices.md", b"Bread costs 4.20.", "owner")
+    inference.turns = [dict(TALK)]
+    monkeypatch.setattr("app.chat.service.WAIT_FOR_DOCUMENTS_S", 0.0)
+    answer = services.chat.turn("When is the bakery open on Sundays?", actor="owner")
+    assert answer.reply.startswith("Hello! hours.md with 1 more is not in this answer")

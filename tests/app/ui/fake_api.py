@@ -377,7 +377,7 @@ def _stream(box: FakeBox, message: str, conversation_id: str | None) -> Iterator
     def event(name: str, data: Any) -> str:
         return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
-    yield event("status", {"text": "Searching memory"})
+    yield event("status", {"text": "Looking into memory"})
     time.sleep(box.think_s)
     if box.break_next_chat:
         refusal, box.break_next_chat = box.break_next_chat, None

@@ -63,7 +63,7 @@ def test_a_message_is_answered_with_a_card_that_runs_to_its_evidence(page: Page,
     status(page, "succeeded")
     image = card.locator("img")
     expect(image).to_be_visible()
-    assert image.evaluate("image => image.complete && image.naturalWidth") == 640
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
     expect(card.get_by_role("link", name="https://x.example/acme/status/42?a=1&b=<2>")).to_be_visible()
     expect(page.locator(".h-assistant").last).to_contain_text("Posted on X as @acme.")
     assert [run["text"] for run in served.box.executed] == ["We open at 9am tomorrow!"]
@@ -74,7 +74,7 @@ def test_waiting_is_visible_and_the_reply_streams(page: Page, served: Served) ->
     served.box.think_s, served.box.delta_s = 2.5, 0.1
     open_chat(page, served)
     send(page, "Hello there, tell me something")
-    expect(page.locator(".h-status")).to_contain_text("Searching memory… 1 s")
+    expect(page.locator(".h-status")).to_contain_text("Looking into memory… 1 s")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     writing = page.locator(".h-writing")
     expect(writing).to_contain_text("You")
