@@ -31,6 +31,8 @@ PERMISSIONS: dict[str, Permission] = {
     "POST /signin": OPEN,
     "GET /signup": OPEN,
     "POST /signup": OPEN,
+    "GET /forgot": OPEN,
+    "POST /forgot": OPEN,
     "GET /reset": OPEN,
     "POST /reset": OPEN,
     "GET /signout": SIGNED_IN,

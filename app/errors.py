@@ -31,6 +31,18 @@ class InvalidInput(AppError):
     code = "invalid_input"
 
 
+class InvalidRange(AppError):
+    """The Range header cannot be read."""
+
+    code = "invalid_range"
+
+
+class RangeNotSatisfiable(AppError):
+    """The asked part lies behind the end of the file."""
+
+    code = "range_not_satisfiable"
+
+
 class NotAuthenticated(AppError):
     """No key or session, or a wrong one."""
 
@@ -95,12 +107,14 @@ class Unavailable(AppError):
 
 STATUS_CODES: dict[type[AppError], int] = {
     InvalidInput: 422,
+    InvalidRange: 400,
     NotAuthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
     UnsupportedType: 415,
+    RangeNotSatisfiable: 416,
     TooManyRequests: 429,
     UpstreamFailed: 502,
     Unavailable: 503,

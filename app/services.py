@@ -16,6 +16,7 @@ from app.accounts.service import AccountService
 from app.accounts.vault import Vault
 from app.actions.approvals import ApprovalDesk
 from app.actions.decisions import DecisionService
+from app.actions.evidence import EvidenceFolders
 from app.actions.execution import ExecutionService
 from app.actions.holds import HoldService
 from app.actions.policies import PolicyService
@@ -77,6 +78,7 @@ class Services:
     assistant: AssistantService
     generation: GenerationService
     analytics: AnalyticsService
+    _evidence: EvidenceFolders
     _build: Callable[[Database], Services]
     _by_project: dict[str, Services] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -87,6 +89,11 @@ class Services:
             if project_id not in self._by_project:
                 self._by_project[project_id] = self._build(self.database.scoped(project_id))
             return self._by_project[project_id]
+
+    def clear_leftovers(self) -> None:
+        """Remove files of deleted projects that nobody got round to."""
+        for clear in (self.ingestion.clear_leftovers, self.media.clear_leftovers, self._evidence.clear_leftovers):
+            clear()
 
     def close(self) -> None:
         """Close the connections to the database and to inference."""
@@ -123,6 +130,7 @@ def build_services(
     originals, index = Originals(settings.documents_dir), VectorIndex()
     scanner = VirusScanner(settings.clamd) if settings.clamd else None
     ingestion = IngestionService(database, embedder or llm, originals, settings.embedding_model, scanner)
+    evidence = EvidenceFolders(database, settings.evidence_dir)
     logins = LoginDesk(settings.home)
     desk = ApprovalDesk(settings.home)
     expires_after = timedelta(hours=settings.proposal_expires_h)
@@ -167,10 +175,13 @@ def build_services(
             assistant=AssistantService(memory, own_llm),
             generation=GenerationService(database, memory, proposals, own_llm),
             analytics=analytics,
+            _evidence=evidence,
             _build=over,
         )
 
-    return over(database)
+    box = over(database)
+    projects.on_delete += [ingestion.forget_project, box.media.forget_project, evidence.forget_project]
+    return box
 
 
 def _queue_wake(settings: Settings, task: str) -> Callable[[str], None]:

@@ -83,7 +83,7 @@ class Worker:
             signal.signal(signum, self._on_signal)
         self._quietly("sweep", self._runner.sweep)
         self._quietly("ingestion_sweep", self._ingestion.sweep)
-        self._quietly("leftovers", self._services.ingestion.clear_leftovers)
+        self._quietly("leftovers", self._services.clear_leftovers)
         log.info("worker_ready", worker_id=self.id)
         last_sweep = time.monotonic()
         while not self._stop.wait(1.0):

@@ -21,6 +21,7 @@ from app.actions.tables import (
     UseRow,
     WorkerRow,
 )
+from app.db.scope import UNSCOPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ def by_id(session: Session, action_id: str) -> ActionRow | None:
 def by_ids(session: Session, action_ids: list[str]) -> list[ActionRow]:
     """Those of the named actions that exist."""
     return list(session.scalars(select(ActionRow).where(ActionRow.id.in_(action_ids)))) if action_ids else []
+
+
+def ids_of_project(session: Session, project_id: str) -> list[str]:
+    """The id of every action of the project."""
+    return list(session.scalars(select(ActionRow.id).where(ActionRow.project_id == project_id)))
+
+
+def every_id(session: Session) -> set[str]:
+    """The id of every action of every project."""
+    return set(session.scalars(select(ActionRow.id), execution_options=UNSCOPED))
 
 
 def newest(session: Session, status: Status | None, limit: int) -> list[ActionRow]:

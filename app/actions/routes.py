@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse
 
 from app.actions.approvals import Approver
 from app.actions.records import Status
@@ -25,6 +24,7 @@ from app.actions.schemas import (
 from app.actions.service import KEEP
 from app.errors import NotFound
 from app.services import ActorDep, CallerDep, ServicesDep
+from app.stored_file import StoredFile
 from automation.actions.registry import ACTION_TYPES
 
 router = APIRouter(tags=["actions"])
@@ -114,8 +114,8 @@ def settle_action(action_id: str, body: SettleIn, services: ServicesDep, actor: 
     return ActionOut.of(settled)
 
 
-@router.get("/actions/{action_id}/evidence/{filename}", response_class=FileResponse)
-def get_evidence(action_id: str, filename: str, services: ServicesDep) -> FileResponse:
+@router.get("/actions/{action_id}/evidence/{filename}", response_class=StoredFile)
+def get_evidence(action_id: str, filename: str, services: ServicesDep) -> StoredFile:
     """A file that the action's run left as proof. Only files that the action lists are given out."""
     action = services.actions.get(action_id)
     folder = (services.settings.evidence_dir / action.id).resolve()
@@ -128,7 +128,7 @@ def get_evidence(action_id: str, filename: str, services: ServicesDep) -> FileRe
         )
     media_type = EVIDENCE_TYPES.get(path.suffix.lower(), "application/octet-stream")
     disposition = "attachment" if media_type == "application/octet-stream" else "inline"
-    return FileResponse(
+    return StoredFile(
         path,
         media_type=media_type,
         filename=path.name,

@@ -31,6 +31,7 @@ OPEN_PATHS = frozenset(
         "/api/v1/readyz",
         "/signin",
         "/signup",
+        "/forgot",
         "/reset",
         "/api/v1/auth/signup",
         "/api/v1/auth/login",

@@ -1,4 +1,4 @@
-"""The small HTML pages outside the UI: signing in, up and out, a new password. They need no JavaScript."""
+"""The small HTML pages outside the UI: signing in, up and out, a lost and a new password. They need no JavaScript."""
 
 from __future__ import annotations
 
@@ -42,10 +42,9 @@ def signin_page(problem: str = "", *, email: str = "", next_path: str = "/") -> 
         ' maxlength="1000" autocomplete="current-password"><button class="main">Sign in</button></form>'
     )
     rest = (
-        '<p class="note"><a href="/signup">Sign up</a></p><hr>'
+        '<p class="note"><a href="/forgot">Forgot your password?</a> · <a href="/signup">Sign up</a></p><hr>'
         "<p>Without a password, a one-time link signs the owner in. On the machine that runs Herald, in its folder:</p>"
-        "<p><code>herald signin</code></p><p>Open the link that it prints. It works once, within 24 hours."
-        " <code>herald users reset ADDRESS</code> gives a link for a lost password.</p>"
+        "<p><code>herald signin</code></p><p>Open the link that it prints. It works once, within 24 hours.</p>"
     )
     return _PAGE.format(title="Sign in to Herald", body=_problem(problem) + form + rest)
 
@@ -66,6 +65,23 @@ def signup_page(problem: str = "", *, email: str = "", name: str = "", invitatio
         '<button class="main">Sign up</button></form><p class="note"><a href="/signin">Sign in instead</a></p>'
     )
     return _PAGE.format(title="Sign up for Herald", body=_problem(problem) + intro + join + form)
+
+
+def forgot_page(told: str = "", problem: str = "", *, email: str = "", sends_mail: bool) -> str:
+    """Ask for the mail address of a lost password, or say by which command its link is made; ``told`` is the answer."""
+    form = (
+        f'<form method="post" action="/forgot">{_EMAIL.format(email=escape(email))}'
+        '<p class="note">A link that sets a new password is sent to it. It works once, within an hour.</p>'
+        '<button class="main">Send the link</button></form>'
+    )
+    command = (
+        "<p>This box sends no mail. Whoever runs it can make a link that sets a new password, once, within an hour:"
+        " on its machine, in Herald's folder,</p><p><code>herald users reset ADDRESS</code></p>"
+        "<p>ADDRESS is the mail address you signed up with.</p>"
+    )
+    body = f'<p role="status">{escape(told)}</p>' if told else form if sends_mail else command
+    back = '<p class="note"><a href="/signin">Sign in</a></p>'
+    return _PAGE.format(title="A lost password", body=_problem(problem) + body + back)
 
 
 def reset_page(token: str, problem: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The pages ``/signin``, ``/signup``, ``/reset`` and ``/signout``."""
+"""The pages ``/signin``, ``/signup``, ``/forgot``, ``/reset`` and ``/signout``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.auth.pages import reset_page, signin_page, signout_page, signup_page
+from app.auth.api_routes import request_reset
+from app.auth.pages import forgot_page, reset_page, signin_page, signout_page, signup_page
 from app.auth.records import OWNER_ID
 from app.auth.service import COOKIE, PROJECT_COOKIE, SESSION_LIFETIME
+from app.auth.users import checked_email
 from app.errors import AppError, NotAuthenticated, status_code_of
 from app.services import CallerDep, ServicesDep
 
@@ -86,6 +88,24 @@ def sign_up(
         return HTMLResponse(page, status_code=status_code_of(error), headers=NO_STORE)
     services.auth.sign_out(request.cookies.get(COOKIE, ""))
     return _signed_in(request, services.auth.open_browser_session(user), "/")
+
+
+@router.get("/forgot")
+def ask_forgot(services: ServicesDep) -> Response:
+    """Ask for the mail address, or say how else a link is made."""
+    return HTMLResponse(forgot_page(sends_mail=services.settings.smtp_url is not None), headers=NO_STORE)
+
+
+@router.post("/forgot")
+def forgot(services: ServicesDep, email: Field = "") -> Response:
+    """Send the link, if somebody signed up with that address. The page is the same either way."""
+    sends_mail = services.settings.smtp_url is not None
+    try:
+        told = request_reset(services, checked_email(email)) if sends_mail else ""
+    except AppError as error:
+        page = forgot_page(problem=f"{error.message} {error.hint}", email=email, sends_mail=sends_mail)
+        return HTMLResponse(page, status_code=status_code_of(error), headers=NO_STORE)
+    return HTMLResponse(forgot_page(told, sends_mail=sends_mail), headers=NO_STORE)
 
 
 @router.get("/reset")

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, File, Path, Response, UploadFile
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.services import ActorDep, ServicesDep
+from app.stored_file import StoredFile
 
 router = APIRouter(prefix="/media", tags=["media"])
 
@@ -39,11 +39,11 @@ def upload_media(
     return MediaOut.model_validate(media)
 
 
-@router.get("/{sha256}", response_class=FileResponse)
-def get_media(sha256: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")], services: ServicesDep) -> FileResponse:
+@router.get("/{sha256}", response_class=StoredFile)
+def get_media(sha256: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")], services: ServicesDep) -> StoredFile:
     """The file of that hash."""
     media, path = services.media.get(sha256)
-    return FileResponse(
+    return StoredFile(
         path,
         media_type=media.media_type,
         filename=media.filename,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -15,7 +17,7 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.audit.service import AuditService
 from app.db.engine import Database, StorageFull
-from app.errors import InvalidInput, NotFound, TooLarge
+from app.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from app.media import repository
 from app.media.sniffing import HEAD_BYTES, SUFFIXES, media_type_of
 from app.media.tables import MediaRow
@@ -24,6 +26,7 @@ from automation.actions.base import MediaRef, Params, media_of
 from automation.errors import ActionError
 from automation.evidence import safe_name
 
+LEFTOVER_AGE_S = 3_600.0
 _CHUNK_BYTES = 1 << 20
 P = TypeVar("P", bound=Params)
 
@@ -76,6 +79,8 @@ class MediaService:
                 created_at=clock.now(),
             )
             repository.add(session, row)
+            if not self._path(sha256).is_file():
+                raise Unavailable(f"{name} was being deleted in another project.", hint="Upload it again.")
             detail = {"sha256": sha256, "filename": name, "media_type": media_type, "size_bytes": size_bytes}
             self._audit.record(session, "media.uploaded", actor=actor, detail=detail)
             return _media(row), True
@@ -126,6 +131,29 @@ class MediaService:
                 hint="Upload it again and propose the action anew.",
             )
         return target
+
+    def forget_project(self, session: Session, project_id: str) -> Callable[[], None]:
+        """What removes the files of a project that is being deleted, but for those that another one uses."""
+        hashes = repository.hashes_of(session, project_id)
+
+        def remove() -> None:
+            for sha256 in hashes:
+                with self._database.write() as session:  # with the lock held, or an upload could slip in
+                    if not repository.is_used(session, sha256):
+                        self._path(sha256).unlink(missing_ok=True)
+
+        return remove
+
+    def clear_leftovers(self) -> None:
+        """Remove files that have lain here for an hour and belong to no project."""
+        if not self._folder.is_dir():
+            return
+        with self._database.read() as session:
+            used = repository.used_hashes(session)
+        oldest = time.time() - LEFTOVER_AGE_S
+        for path in self._folder.iterdir():
+            if path.name not in used and path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
     def _write(self, head: bytes, content: BinaryIO, name: str) -> tuple[str, int]:
         digest, size_bytes, chunk = hashlib.sha256(), 0, head

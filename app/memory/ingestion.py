@@ -107,6 +107,18 @@ class IngestionService:
             raise
         return True
 
+    def forget_project(self, session: Session, project_id: str) -> Callable[[], None]:
+        """What removes the originals of a project that is being deleted, but for those that another one uses."""
+        contents = repository.contents_of(session, project_id)
+
+        def remove() -> None:
+            for sha256 in contents:
+                with self._database.write() as session:  # with the lock held, or an upload could slip in
+                    if not repository.is_content_used(session, sha256):
+                        self._originals.remove(sha256)
+
+        return remove
+
     def clear_leftovers(self) -> None:
         """Remove stored files that belong to no asset."""
         with self._database.read() as session:

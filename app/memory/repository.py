@@ -55,6 +55,11 @@ def used_contents(session: Session) -> set[str]:
     return set(session.scalars(select(AssetRow.sha256).distinct(), execution_options=UNSCOPED))
 
 
+def contents_of(session: Session, project_id: str) -> list[str]:
+    """The SHA-256 of every asset of the project."""
+    return list(session.scalars(select(AssetRow.sha256).where(AssetRow.project_id == project_id)))
+
+
 def is_searchable(session: Session, project_id: str) -> bool:
     """Whether there is anything to search."""
     query = select(AssetRow.id).where(AssetRow.project_id == project_id, AssetRow.chunk_count > 0).limit(1)

@@ -261,7 +261,9 @@ class MemoryService:
             session.add(row)
             finish(session, row)
             session.flush()
-            return _asset(row), True
+            asset = _asset(row)
+        self._originals.put(content, sha256)  # once more: before the row was there, another's deletion could take it
+        return asset, True
 
     def _check_size(self, filename: str, content: bytes) -> None:
         limit = self._settings.max_upload_bytes

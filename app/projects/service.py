@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
+import structlog
 from sqlalchemy.orm import Session
 
 from app import clock
@@ -15,15 +16,20 @@ from app.audit.service import AuditService
 from app.auth.records import Actor, Role, User
 from app.auth.users import UserService
 from app.db.engine import Database
-from app.errors import Conflict, Forbidden, InvalidInput, NotFound
+from app.errors import AppError, Conflict, Forbidden, InvalidInput, NotFound
 from app.projects import repository
 from app.projects.records import Invitation, Member, Project
 from app.projects.tables import InvitationRow, MembershipRow, ProjectRow
 from app.text import refuse_control_characters
 
+log = structlog.get_logger(__name__)
+
 INVITATION_LIFETIME = timedelta(days=7)
 MAX_PROJECTS = 200
 MAX_INVITATIONS = 100
+
+Forget = Callable[[Session, str], Callable[[], None]]
+"""Looks up, in the transaction that deletes a project, which files it has; what it returns removes them afterwards."""
 
 
 class ProjectService:
@@ -33,6 +39,7 @@ class ProjectService:
         self._database = database
         self._audit = audit
         self._users = users
+        self.on_delete: list[Forget] = []
 
     # -- projects
 
@@ -79,7 +86,7 @@ class ProjectService:
             return _project(row, membership)
 
     def delete(self, actor: Actor, project_id: str) -> None:
-        """Delete the project with everything that belongs to it, but for the log of what was done.
+        """Delete the project with everything that belongs to it, its files too, but for the log of what was done.
 
         Raises: NotFound, Conflict while an action of it is on its way.
         """
@@ -93,7 +100,13 @@ class ProjectService:
                     code="project_busy",
                 )
             self._record(session, "project.deleted", actor, project_id, {"name": row.name})
+            removals = [forget(session, project_id) for forget in self.on_delete]
             repository.remove(session, project_id)
+        for remove_files in removals:
+            try:
+                remove_files()
+            except (AppError, OSError) as error:  # the worker removes what lies about when it starts
+                log.warning("project_files_left", project_id=project_id, error=str(error))
 
     # -- members
 

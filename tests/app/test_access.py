@@ -35,7 +35,7 @@ REFUSALS = {
     "route_unknown",
 }
 WITHOUT_PREFIX = {
-    f"{method} {path}" for path in ("/signin", "/signup", "/reset", "/signout") for method in ("GET", "POST")
+    f"{method} {path}" for path in ("/signin", "/signup", "/forgot", "/reset", "/signout") for method in ("GET", "POST")
 }
 IN_PROJECT = {Permission.READ, Permission.WRITE, Permission.APPROVE, Permission.MANAGE}
 ENDS_MEMBERSHIP = {"DELETE /projects/{project_id}", "POST /projects/{project_id}/leave"}

@@ -17,7 +17,7 @@ from tests.app.conftest import BASE_URL, KEY
 
 ACTIONS = "/api/v1/actions"
 OPEN = {"/healthz", "/healthz/db", "/readyz", "/api/v1/healthz", "/api/v1/healthz/db", "/api/v1/readyz"}
-OPEN |= {"/signin", "/signup", "/reset"}
+OPEN |= {"/signin", "/signup", "/forgot", "/reset"}
 OPEN |= {f"/api/v1/auth/{name}" for name in ("signup", "login", "forgot", "reset")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -64,6 +65,24 @@ def test_a_server_that_is_gone_ends_nothing(services: Services) -> None:
     thread = send_reset_link(services.auth.users, services.settings, "ann@example.com")
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_the_page_for_a_lost_password_tells_nobody_who_signed_up(anonymous: TestClient, inbox: Inbox) -> None:
+    """It refuses what is no address, answers a known and an unknown one alike, and mails the known one."""
+    sign_up(anonymous, ANN)
+    anonymous.cookies.clear()
+    assert '<form method="post" action="/forgot">' in anonymous.get("/forgot").text
+    wrong = anonymous.post("/forgot", data={"email": "<b>"})
+    assert (wrong.status_code, 'role="alert"' in wrong.text, "<b>" in wrong.text) == (422, True, False)
+    unknown = anonymous.post("/forgot", data={"email": "nobody@example.com"})
+    known = anonymous.post("/forgot", data={"email": f" {ANN['email'].upper()}"})
+    assert (unknown.status_code, known.status_code) == (200, 200)
+    assert known.text == unknown.text
+    deadline = time.monotonic() + 60
+    while not inbox.mails and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ((recipients, _mail),) = inbox.mails
+    assert recipients == [ANN["email"]]
 
 
 def test_the_link_of_the_mail_sets_a_password(anonymous: TestClient, services: Services, inbox: Inbox) -> None:

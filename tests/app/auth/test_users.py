@@ -167,6 +167,15 @@ def test_the_pages_work_without_javascript(anonymous: TestClient) -> None:
     assert anonymous.get("/api/v1/auth/me").status_code == 401
 
 
+def test_a_lost_password_without_a_mail_server_names_the_command(anonymous: TestClient) -> None:
+    """The sign-in page leads there; a form that could not do anything is not shown."""
+    assert 'href="/forgot"' in anonymous.get("/signin").text
+    page = anonymous.get("/forgot").text
+    assert "herald users reset ADDRESS" in page
+    assert "<form" not in page
+    assert "herald users reset ADDRESS" in anonymous.post("/forgot", data={"email": ANN["email"]}).text
+
+
 def test_another_site_cannot_sign_a_browser_in(anonymous: TestClient) -> None:
     """As somebody else, for the owner to work in the wrong account."""
     answer = anonymous.post("/signin", data=ANN, headers={"Origin": "https://evil.example"})

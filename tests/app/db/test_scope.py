@@ -9,12 +9,36 @@ from sqlalchemy.orm import aliased
 from app import clock
 from app.accounts.service import NewAccount
 from app.conversations.tables import ConversationRow, MessageRow
-from app.db.scope import DEFAULT_PROJECT, UNSCOPED
+from app.db.engine import Table
+from app.db.schema import metadata
+from app.db.scope import DEFAULT_PROJECT, UNSCOPED, ProjectScoped
 from app.errors import NotFound
 from app.projects.tables import ProjectRow
 from app.services import Services
 
 OTHER = "prj_other"
+
+NOT_SCOPED = {
+    "projects": "it is the project; only its members' service reads it, by its own conditions",
+    "memberships": "says who may see which project, so it is read before there is one",
+    "invitations": "is used up by somebody who does not belong to the project yet",
+    "users": "a person belongs to the box, and to many projects",
+    "signin_links": "signs in the owner of the box",
+    "login_sessions": "belongs to a user",
+    "api_keys": "belongs to a user, who may use it in each of his projects",
+    "password_resets": "belongs to a user",
+    "chunks": "is reached through its asset, or by ids from the project's range in memory_indexes",
+    "chunk_vectors": "is reached by ids of chunks",
+    "staged_chunks": "is reached through its asset",
+    "vector_blocks": "is read by SQL that names the project itself (app.memory.index_repository)",
+    "approvals": "is reached through its action",
+    "action_uses": "rates are counted over an account or a site, whichever project used it",
+    "action_sites": "a site that fails gets a rest from the whole box",
+    "action_stops": "the stop is for the whole box",
+    "workers": "a process works for all projects",
+    "memory_indexes": "is read by SQL that names the project itself (app.memory.index_repository)",
+}
+"""Tables without ``ProjectScoped``, and why."""
 
 
 @pytest.fixture
@@ -29,6 +53,19 @@ def other(services: Services) -> Services:
 def ours(services: Services) -> Services:
     """The services of the default project."""
     return services.within(DEFAULT_PROJECT)
+
+
+def test_every_table_is_scoped_or_has_a_reason_not_to_be() -> None:
+    """A new table belongs to a project or is listed here; and it goes when its project goes."""
+    classes = [mapper.class_ for mapper in Table.registry.mappers]
+    scoped = {str(cls.__tablename__) for cls in classes if issubclass(cls, ProjectScoped)}
+    assert set(metadata.tables) - scoped == set(NOT_SCOPED)
+    assert not scoped & set(NOT_SCOPED)
+    for name, table in metadata.tables.items():
+        if "project_id" not in table.c:
+            continue
+        rules = {key.ondelete for key in table.c.project_id.foreign_keys}
+        assert rules == (set() if name == "audit" else {"CASCADE"}), name  # the log outlives what it is about
 
 
 def test_a_row_of_another_project_is_not_found_by_its_id(ours: Services, other: Services) -> None:
