@@ -277,6 +277,37 @@ class KeyInfo(TypedDict):
     last_used_at: str | None
 
 
+class LimitInfo(TypedDict):
+    """A limit of rate or quiet hours, with its rule in words; ``*`` stands for every account or site."""
+
+    id: str
+    words: str
+    target: str
+    account: str
+
+
+class PolicyInfo(TypedDict):
+    """An approval policy; ``*`` stands for every type, account or risk."""
+
+    id: str
+    name: str
+    type: str
+    account: str
+    risk: str
+    amount_above_minor: int | None
+    approvers: list[str]
+    people_needed: int
+    is_auto: bool
+
+
+class NetworkInfo(TypedDict):
+    """Where a project's automation may go: host names."""
+
+    allowed: list[str]
+    denied: list[str]
+    own: list[str]
+
+
 class CitationInfo(TypedDict):
     """A quote that stands in a document letter by letter."""
 
@@ -519,9 +550,9 @@ class HeraldClient:
         """Lift the stop."""
         return cast(StopState, self._json("DELETE", "/action-stop"))
 
-    def limits(self) -> list[dict[str, Any]]:
+    def limits(self) -> list[LimitInfo]:
         """The limits, each with its rule in words."""
-        return cast(list[dict[str, Any]], self._json("GET", "/action-limits")["limits"])
+        return cast(list[LimitInfo], self._json("GET", "/action-limits")["limits"])
 
     def add_limit(self, rule: dict[str, Any], *, target: str = "*", account: str = "*") -> dict[str, Any]:
         """Add a limit."""
@@ -532,9 +563,9 @@ class HeraldClient:
         """Remove a limit."""
         self._send("DELETE", f"/action-limits/{_segment(limit_id)}")
 
-    def policies(self) -> list[dict[str, Any]]:
+    def policies(self) -> list[PolicyInfo]:
         """The approval policies."""
-        return cast(list[dict[str, Any]], self._json("GET", "/approval-policies")["policies"])
+        return cast(list[PolicyInfo], self._json("GET", "/approval-policies")["policies"])
 
     def add_policy(self, policy: dict[str, Any]) -> dict[str, Any]:
         """Add an approval policy."""
@@ -692,6 +723,10 @@ class HeraldClient:
     def keys(self) -> list[KeyInfo]:
         """The user's own keys for programs."""
         return cast(list[KeyInfo], self._json("GET", "/auth/keys")["keys"])
+
+    def network(self, project_id: str) -> NetworkInfo:
+        """Where the project's automation may go."""
+        return cast(NetworkInfo, self._json("GET", f"/projects/{_segment(project_id)}/network"))
 
     def metrics(self, project_id: str, period: str) -> dict[str, Any]:
         """A project's figures over a period (``7d``, ``30d``, ``90d``, ``365d``)."""

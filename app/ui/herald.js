@@ -200,6 +200,8 @@
     if (id) herald.triggers[id] = trigger;
     const drop = element.querySelector("[data-drop]");
     if (drop) wireDrop(element, drop, trigger);
+    const zone = element.querySelector("[data-own-time-zone]");
+    if (zone) zone.defaultValue = Intl.DateTimeFormat().resolvedOptions().timeZone;
     const update = () => {
       if (hasSlot && props.value && typeof props.value === "object") {
         element.querySelector("[data-slot]").innerHTML = props.value.html;
@@ -362,12 +364,18 @@
     return response.json().catch(() => ({}));
   }
 
+  /* A name with a dot is a value of an object; data-number and data-lines say that it is a number or a list. */
   function formBody(form) {
     const body = {};
     for (const field of form.elements) {
       if (!field.name || (field.dataset.optional !== undefined && !field.value.trim())) continue;
-      if (field.type === "checkbox") (body[field.name] ??= []).push(...(field.checked ? [field.value] : []));
-      else body[field.name] = field.value;
+      const [name, inner] = field.name.split(".");
+      const holder = inner ? (body[name] ??= {}) : body;
+      const key = inner || name;
+      if (field.type === "checkbox") (holder[key] ??= []).push(...(field.checked ? [field.value] : []));
+      else if (field.dataset.number !== undefined) holder[key] = Number(field.value);
+      else if (field.dataset.lines !== undefined) holder[key] = field.value.split("\n").map((line) => line.trim()).filter(Boolean);
+      else holder[key] = field.value;
     }
     return body;
   }

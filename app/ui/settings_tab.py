@@ -1,4 +1,4 @@
-"""The Settings tab: connected accounts, keys for programs, what each process is doing, and the end of the audit log."""
+"""The Settings tab: connected accounts, rules for actions, keys for programs, what each process is doing, and the end of the audit log."""
 
 # ruff: noqa: E501 - a piece of HTML reads better on one line
 
@@ -16,6 +16,7 @@ from app.ui import markup
 from app.ui.components import plain, wired
 from app.ui.gateway import Gateway
 from app.ui.keys_panel import KeysPanel
+from app.ui.rules_panel import RulesPanel
 from automation.sites.registry import SITES
 
 AUDIT_LIMIT = 30
@@ -54,6 +55,7 @@ class SettingsTab:
             plain(heading)
             accounts = wired("accounts", ["delete"])
             form = wired("account-form", ["changed"], value=ACCOUNT_FORM)
+            RulesPanel(self.gateway).build(tab)
             KeysPanel(self.gateway).build(tab)
             plain('<h2 class="h-section">This box</h2>')
             health = wired("health", [])

@@ -569,6 +569,18 @@ def _other_routes(app: FastAPI, api: APIRouter, box: FakeBox) -> None:
     def keys() -> Any:
         return {"keys": []}
 
+    @api.get("/action-limits")
+    def limits() -> Any:
+        return {"limits": []}
+
+    @api.get("/approval-policies")
+    def policies() -> Any:
+        return {"policies": []}
+
+    @api.get("/projects/{project_id}/network")
+    def network(project_id: str) -> Any:
+        return {"allowed": [], "denied": [], "own": []}
+
     @api.get("/accounts")
     def accounts() -> Any:
         return {"accounts": list(box.accounts.values())}

@@ -141,3 +141,53 @@ def _make_and_revoke_a_key(page: Page, services: Services) -> None:
     page.get_by_role("button", name="Revoke Newsletter").click()
     page.get_by_role("button", name="Revoke Newsletter").click()
     expect(page.locator("#keys")).to_contain_text("You have no keys")
+
+
+def test_an_owner_sets_the_rules_for_actions(context: BrowserContext, services: Services) -> None:
+    """Refused, added, seen and removed: a rate, quiet hours by the browser's clock, two approvers, a list of sites."""
+    with serving(create_app(services=services)) as url:
+        page = context.new_page()
+        page.goto(services.auth.create_signin_link(url))
+        page.wait_for_selector(".h-welcome")
+        choose_tab(page, "Settings")
+        rules = page.locator("#rules")
+        expect(rules).to_contain_text("No rules yet")
+
+        page.get_by_text("Quiet hours").click()
+        zone = page.get_by_label("by the clocks of")
+        expect(zone).to_have_value(page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone"))
+        zone.fill("Europe/Atlantis")
+        quiet_form = page.locator("form", has=zone)
+        quiet_form.get_by_role("button", name="Add the rule").click()
+        expect(quiet_form.locator(".h-error")).to_contain_text("Europe/Berlin")
+        zone.fill("Europe/Berlin")
+        quiet_form.get_by_role("button", name="Add the rule").click()
+        expect(rules).to_contain_text("quiet from 22:00 to 07:00 (Europe/Berlin)")
+
+        page.get_by_text("At most so many").click()
+        rate_form = page.locator("form", has=page.get_by_label("At most", exact=True))
+        rate_form.get_by_label("At most", exact=True).fill("3")
+        rate_form.get_by_label("Account").fill("x:acme")
+        rate_form.get_by_role("button", name="Add the rule").click()
+        expect(rules).to_contain_text("at most 3 in")
+        expect(rules).to_contain_text("x:acme")
+
+        page.get_by_text("Who approves").click()
+        page.get_by_label("Name of the policy").fill("Two look at every post")
+        page.get_by_label("Kind of action").select_option("post_social")
+        page.get_by_label("Approved by").fill("role:owner\nrole:approver")
+        page.get_by_label("Different people needed").fill("2")
+        page.get_by_role("button", name="Add the policy").click()
+        expect(rules).to_contain_text("2 people of role:owner, role:approver")
+        assert [policy.people_needed for policy in services.policies.all()] == [2]
+
+        page.get_by_text("Sites that automation may open").click()
+        page.get_by_label("Never these").fill("evil.example\n\nworse.example")
+        page.get_by_role("button", name="Save the lists").click()
+        expect(page.get_by_label("Never these")).to_be_hidden()
+        assert services.network.rules().denied == ("evil.example", "worse.example")
+        _shot(page, "rules")
+
+        for _ in range(2):
+            rules.get_by_role("button", name="Remove Two look at every post").click()
+        expect(rules.locator("li")).to_have_count(2)
