@@ -122,7 +122,9 @@ def test_no_module_is_named_after_nothing() -> None:
     assert not [str(path.relative_to(_ROOT)) for path in _tracked_files() if path.name in names]
 
 
-@pytest.mark.parametrize("name", ["install", "up", "down", "test", "check", "lock", "vllm", "pds", "fuzz"])
+@pytest.mark.parametrize(
+    "name", ["install", "install-app", "install-system", "up", "down", "test", "check", "lock", "vllm", "pds", "fuzz"]
+)
 def test_the_scripts_can_be_run_and_stop_at_errors(name: str) -> None:
     """Executable in git's eyes too, and no half-run scripts."""
     path = _ROOT / "scripts" / name

@@ -36,6 +36,12 @@ class Setting:
 _SETUP = (
     Setting("HERALD_PYTHON", "", "Python 3.11 or newer that ./scripts/install uses; found by itself when unset."),
     Setting("HERALD_TORCH_INDEX", "", "Package index for PyTorch alone, such as its CPU index; pip's own when unset."),
+    Setting(
+        "HERALD_ENGINE_BUILD",
+        "native",
+        "How llama-cpp-python is built: native for this CPU, portable for any x86 CPU with AVX2, cuda for NVIDIA cards "
+        "besides (needs nvcc).",
+    ),
 )
 _COMMAND_LINE = (
     Setting("HERALD_ACCOUNT_PASSWORD", "", "Password for `herald accounts add` in a script; asked for when unset."),

@@ -1,7 +1,8 @@
 """``./scripts/install``: runs every step that is not done yet, in order, under a lock.
 
 ``--extra NAME`` installs a dependency group besides (test, check); ``--model NAME`` fetches a model besides the
-configured ones; ``--only environment`` stops after the dependencies, ``--only tools`` before the owner's data is made.
+configured ones; ``--only environment`` stops after the dependencies, ``--only tools`` before the owner's data is made,
+``--only browser`` sees to Chromium alone. ``--dry-run`` says what would be done and does none of it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from scripts.setup import chromium, database, engine, environment, weights
 from scripts.setup.box import Box
 from scripts.setup.errors import SetupError, last_lines
-from scripts.setup.progress import Progress
+from scripts.setup.progress import DryRun, Progress, rehearse
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SHOWN_LOG_LINES = 12
@@ -30,29 +32,31 @@ def main(arguments: list[str]) -> int:
         prog="./scripts/install", description="Set this box up. Finished steps are not repeated."
     )
     parser.add_argument(
-        "--extra", action="append", default=[], choices=["test", "check"], help="also install this dependency group"
+        "--extra",
+        action="append",
+        default=[],
+        choices=["test", "check", "scale"],
+        help="also install this dependency group",
     )
     parser.add_argument("--model", action="append", default=[], metavar="NAME", help="also fetch this model")
     parser.add_argument(
-        "--only", choices=["environment", "tools"], help="stop after the dependencies, or before data is made"
+        "--only",
+        choices=["environment", "browser", "tools"],
+        help="the dependencies alone, the browser alone, or all but the owner's data",
     )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     options = parser.parse_args(arguments)
     steps = _steps(options.only)
-    progress = Progress(len(steps))
+    progress = DryRun(len(steps)) if options.dry_run else Progress(len(steps))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    box = Box(_ROOT, progress, frozenset(options.extra), tuple(options.model))
     try:
-        with _lock(_ROOT / ".setup"):
-            started = time.monotonic()
-            box = Box(_ROOT, progress, frozenset(options.extra), tuple(options.model))
-            for step in steps:
-                progress.step()
-                step(box)
-            if not progress.shown:
-                print(
-                    f"Set-up: nothing to do ({len(steps)} steps checked in {time.monotonic() - started:.1f} s).",
-                    flush=True,
-                )
+        if options.dry_run:
+            rehearse([(_words(step), partial(step, box)) for step in steps])
+        else:
+            with _lock(_ROOT / ".setup"):
+                _run(box, steps)
     except SetupError as error:
         progress.fail()
         _explain(error)
@@ -77,6 +81,20 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _run(box: Box, steps: list[Callable[[Box], None]]) -> None:
+    started = time.monotonic()
+    box.reload_state()  # another set-up may have finished while this one waited for the lock
+    for step in steps:
+        box.progress.step()
+        step(box)
+    if not box.progress.shown:
+        print(f"Set-up: nothing to do ({len(steps)} steps checked in {time.monotonic() - started:.1f} s).", flush=True)
+
+
+def _words(step: Callable[[Box], None]) -> str:
+    return step.__name__.strip("_").replace("_", " ")
+
+
 def _steps(only: str | None) -> list[Callable[[Box], None]]:
     first: list[Callable[[Box], None]] = [
         environment.prepare_environment,
@@ -86,11 +104,13 @@ def _steps(only: str | None) -> list[Callable[[Box], None]]:
     ]
     if only == "environment":
         return first
-    tools = [*first, chromium.install_chromium, _models_and_trial]
+    if only == "browser":
+        return [chromium.install_chromium]
+    tools = [*first, chromium.install_chromium, _fetch_models_and_try_engine]
     return tools if only == "tools" else [*tools, engine.tune_engine, database.migrate_database]
 
 
-def _models_and_trial(box: Box) -> None:
+def _fetch_models_and_try_engine(box: Box) -> None:
     smallest = weights.fetch_models(box)
     if smallest is not None:
         engine.prove_engine(box, smallest)

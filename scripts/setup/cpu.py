@@ -25,6 +25,18 @@ _LEFT_OUT = ("-DLLAVA_BUILD=OFF", "-DLLAMA_BUILD_COMMON=OFF")
 _NEEDS_AVX512 = frozenset({"GGML_AVX512_VBMI", "GGML_AVX512_VNNI", "GGML_AVX512_BF16"})
 
 
+# What every x86 server and most desktops of the last ten years have: level 3 of the x86-64 psABI.
+PORTABLE_FLAGS = frozenset({"sse4_2", "avx", "f16c", "fma", "avx2", "bmi2"})
+
+
+class Build(StrEnum):
+    """What ``HERALD_ENGINE_BUILD`` may be: for this CPU, for any of the last years (images), and that with CUDA."""
+
+    NATIVE = "native"
+    PORTABLE = "portable"
+    CUDA = "cuda"
+
+
 class Level(StrEnum):
     """How much of the CPU a build uses. When a decode crashes the next lower one is built."""
 
@@ -83,6 +95,19 @@ def cmake_args(flags: frozenset[str], machine: str, level: Level) -> tuple[str, 
     enabled = enabled_options(flags, level)
     switches = tuple(f"-D{name}={'ON' if name in enabled else 'OFF'}" for name, _ in _OPTIONS)
     return ("-DGGML_NATIVE=OFF", *switches, *_LEFT_OUT)
+
+
+def build_args(build: Build, flags: frozenset[str], machine: str, level: Level) -> tuple[str, ...]:
+    """CMake arguments for a build that is run here, or elsewhere too.
+
+    Which cards a CUDA build is for stays llama.cpp's own choice: with GGML_NATIVE off it takes all that the toolkit
+    knows. Source: ggml/src/ggml-cuda/CMakeLists.txt.
+    """
+    if build is Build.NATIVE:
+        return cmake_args(flags, machine, level)
+    is_x86 = machine in {"x86_64", "AMD64"}
+    portable = cmake_args(PORTABLE_FLAGS, machine, level) if is_x86 else cmake_args(flags, machine, Level.PLAIN)
+    return (*portable, "-DGGML_CUDA=ON") if build is Build.CUDA else portable
 
 
 def describe(flags: frozenset[str], machine: str, level: Level) -> str:

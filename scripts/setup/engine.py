@@ -15,8 +15,9 @@ from pathlib import Path
 from scripts.setup import cpu, system_packages
 from scripts.setup.box import Box, cache_home
 from scripts.setup.commands import run_logged
-from scripts.setup.cpu import Level
+from scripts.setup.cpu import Build, Level
 from scripts.setup.errors import SetupError, last_lines, next_step
+from scripts.setup.settings_seen import setting
 from scripts.setup.state import fingerprint
 from scripts.setup.wheel_cache import WheelCache, sha256_of
 
@@ -58,7 +59,7 @@ def prove_engine(box: Box, model: Path) -> None:
         status = run_logged([box.python, "-m", "scripts.setup.try_engine", model], log, box.progress, cwd=box.root)
         if status == 0:
             box.state.finish("trial", inputs)
-            box.progress.done(f"The engine decodes on this CPU ({_words(level)})")
+            box.progress.done(f"The engine decodes on this machine ({_words(box, level)})")
             return
         if status not in {-crash for crash in _CRASHES}:
             raise SetupError("The engine could not decode a few tokens.", next_step(log, "Read the log."), log)
@@ -94,27 +95,45 @@ def _is_option_unknown(error: SetupError) -> bool:
     return error.log is not None and any("unrecognized command" in line for line in last_lines(error.log, 400))
 
 
-def _words(level: Level) -> str:
-    return cpu.describe(cpu.read_flags(), platform.machine(), level)
+def _build_kind(box: Box) -> Build:
+    """What HERALD_ENGINE_BUILD asks for. Raises: SetupError."""
+    chosen = setting(box.root, "HERALD_ENGINE_BUILD") or Build.NATIVE
+    try:
+        return Build(chosen)
+    except ValueError:
+        raise SetupError(
+            f"HERALD_ENGINE_BUILD is {chosen!r}, allowed are {', '.join(Build)}.", "Correct it or unset it."
+        ) from None
+
+
+def _words(box: Box, level: Level) -> str:
+    kind = _build_kind(box)
+    flags = cpu.read_flags() if kind is Build.NATIVE else cpu.PORTABLE_FLAGS
+    words = cpu.describe(flags, platform.machine(), level)
+    return {Build.NATIVE: f"for this CPU: {words}", Build.PORTABLE: words, Build.CUDA: f"CUDA, {words}"}[kind]
+
+
+def _arguments(box: Box, level: Level) -> tuple[str, ...]:
+    return cpu.build_args(_build_kind(box), cpu.read_flags(), platform.machine(), level)
 
 
 def _inputs(box: Box, level: Level) -> str:
-    return fingerprint(box.pinned(_PACKAGE), cpu.cmake_args(cpu.read_flags(), platform.machine(), level))
+    return fingerprint(box.pinned(_PACKAGE), _arguments(box, level))
 
 
 def _install(box: Box, level: Level, inputs: str) -> None:
     log_name = "engine"
-    box.log(log_name).unlink(missing_ok=True)
     box.progress.begin(f"Looking for a built {_PACKAGE}")
+    box.log(log_name).unlink(missing_ok=True)
     compiler = _compiler(box)
     version = box.pinned(_PACKAGE)
-    arguments = cpu.cmake_args(cpu.read_flags(), platform.machine(), level)
+    arguments = _arguments(box, level)
     key = wheel_key(version, platform.machine(), compiler, arguments)
     cache = WheelCache(cache_home() / "wheels")
     wheel = cache.get(key)
     was_kept = wheel is not None
     if wheel is None:
-        box.progress.begin(f"Building {_PACKAGE} for this CPU ({_words(level)}; takes minutes)")
+        box.progress.begin(f"Building {_PACKAGE} ({_words(box, level)}; takes minutes)")
         wheel = _build(box, version, arguments, cache, key, log_name)
     box.state.begin("engine")
     box.pip(
@@ -126,7 +145,7 @@ def _install(box: Box, level: Level, inputs: str) -> None:
         what=f"The built {_PACKAGE} could not be installed",
     )
     box.state.finish("engine", inputs, wheel=sha256_of(wheel))
-    box.progress.done(f"{_PACKAGE} {version} for this CPU ({_words(level)}){', built before' if was_kept else ''}")
+    box.progress.done(f"{_PACKAGE} {version} ({_words(box, level)}){', built before' if was_kept else ''}")
 
 
 def _build(box: Box, version: str, arguments: tuple[str, ...], cache: WheelCache, key: str, log_name: str) -> Path:
@@ -166,7 +185,7 @@ def _parallel_jobs() -> int:
 
 
 def _compiler(box: Box) -> str:
-    """The C++ compiler's own words about itself; installed first when there is none and this is root."""
+    """The compilers' own words about themselves; the one for C++ is installed if there is none and this is root."""
     name = os.environ.get("CXX", "c++")
     if not (shutil.which(name.split()[0]) and shutil.which(os.environ.get("CC", "cc").split()[0])):
         system_packages.install(
@@ -181,7 +200,20 @@ def _compiler(box: Box) -> str:
         raise SetupError(
             f"The C++ compiler {name!r} does not run: {error}.", "Install build-essential, or set CC and CXX."
         ) from None
-    return answer.stdout.splitlines()[0]
+    words = answer.stdout.splitlines()[0]
+    return f"{words}, {_cuda_compiler()}" if _build_kind(box) is Build.CUDA else words
+
+
+def _cuda_compiler() -> str:
+    """The last line of what nvcc says of itself, with its version. Raises: SetupError."""
+    path = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    if path is None:
+        raise SetupError(
+            "HERALD_ENGINE_BUILD is cuda, and NVIDIA's compiler nvcc is neither on PATH nor in /usr/local/cuda/bin.",
+            "Install the CUDA toolkit, version 12.4 or newer, or unset HERALD_ENGINE_BUILD.",
+        )
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    return (answer.stdout.strip().splitlines() or ["nvcc"])[-1]
 
 
 def _level_file() -> Path:

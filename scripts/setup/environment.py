@@ -76,7 +76,7 @@ def install_torch(box: Box) -> None:
     """
     version = box.pinned("torch")
     index = setting(box.root, "HERALD_TORCH_INDEX")
-    has_gpu = _has_nvidia_gpu()
+    has_gpu = has_nvidia_gpu()
     inputs = fingerprint(version, index, has_gpu)
     if box.state.is_done("torch", inputs):
         return
@@ -113,7 +113,8 @@ def _build_words(is_cpu_build: bool, has_gpu: bool) -> str:
     return "build for GPUs" if has_gpu else "default build, with GPU libraries; HERALD_TORCH_INDEX can avoid them"
 
 
-def _has_nvidia_gpu() -> bool:
+def has_nvidia_gpu() -> bool:
+    """Whether nvidia-smi is here and names a card."""
     if not shutil.which("nvidia-smi"):
         return False
     try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import TextIO
+
+from scripts.setup.errors import SetupError
 
 
 class Progress:
@@ -80,3 +83,36 @@ class Progress:
     def _line(self, line: str) -> None:
         self._out.write(line + "\n")
         self._out.flush()
+
+
+class WouldDo(Exception):
+    """A dry run's step that has something to do; its text is what the step would begin with."""
+
+
+class DryRun(Progress):
+    """Ends a step where it would begin to change something: nothing is changed before ``begin``."""
+
+    def begin(self, text: str) -> None:
+        """Raises: WouldDo."""
+        raise WouldDo(text)
+
+
+def rehearse(steps: Sequence[tuple[str, Callable[[], object]]], out: TextIO = sys.stdout) -> None:
+    """Print for each named step what it would do, or that it is done; what later steps need may not be there yet.
+
+    Raises: SetupError as the step itself would, unless an earlier step has yet to make what it needs.
+    """
+    is_pending = False
+    for number, (name, step) in enumerate(steps, start=1):
+        try:
+            step()
+            text = "waits for the steps before" if is_pending else "nothing to do"
+        except WouldDo as would:
+            text, is_pending = f"would begin: {would}", True
+        except SetupError as error:
+            if not is_pending:
+                raise
+            text = f"waits for the steps before ({error.what})"
+        out.write(f"[{number}/{len(steps)}] {name}: {text}\n")
+    out.write("A dry run: nothing was changed.\n")
+    out.flush()

