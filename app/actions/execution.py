@@ -20,8 +20,8 @@ from app.actions.approvals import ApprovalDesk
 from app.actions.holds import HoldService
 from app.actions.records import Action, Claim, Hold, Status
 from app.actions.recovery import Recovery, is_takeable
-from app.actions.rules import LOOK_WAIT_S, MAX_RETRIES, RETRY_WAIT_S
-from app.actions.settling import Settling, sending_lost
+from app.actions.rules import LOOK_WAIT_S, MAX_RETRIES, MAX_SENDS, RETRY_WAIT_S
+from app.actions.settling import Settling, is_keyed, sending_lost
 from app.actions.tables import ActionRow
 from app.actions.workers import WorkerRegister
 from app.audit.service import AuditService
@@ -235,9 +235,11 @@ class ExecutionService(WorkerRegister):
         """Store why the action did not succeed, as what that means for it.
 
         Before the irreversible step: another try later where that is safe and may help, else ``failed``. After it:
-        ``failed`` when the other side said no; a keyed platform is asked again with the same key; else
-        ``unconfirmed``. What the error proposes instead becomes a proposal of its own in the same transaction, made by
-        ``propose`` (``ActionService.propose_in``). Raises: ClaimLost (the late outcome is kept in the audit log).
+        ``failed`` when the other side said no; a keyed platform that said later or nothing is asked again with the same
+        key; else ``unconfirmed``. What the error proposes instead becomes a proposal of its own in the same
+        transaction, made by ``propose`` (``ActionService.propose_in``).
+
+        Raises: ClaimLost (the late outcome is kept in the audit log).
         """
         told = {"code": error.code, "message": error.message, "hint": error.hint}
         with self._database.write() as session:
@@ -245,7 +247,7 @@ class ExecutionService(WorkerRegister):
             if row is not None:
                 self._holds.site_failed(session, row.target, error)
                 has_begun = row.status != Status.APPROVED
-                if has_begun and not error.is_refused:
+                if has_begun and (not error.is_refused or _may_ask_later(row, error)):
                     self._settling.orphan(session, row, "", sending_lost(error), error.evidence, error.retry_after_s)
                 elif has_begun or not self._retry_later(row, error):
                     if error.proposal is not None and propose is not None and not has_begun:
@@ -383,6 +385,13 @@ _NOT_AS_APPROVED = {
     "message": "What is stored is not what was approved. So it was not run.",
     "hint": "Propose the action again; see the audit log for what was approved.",
 }
+
+
+def _may_ask_later(row: ActionRow, error: ActionError) -> bool:
+    """Whether a refusal was one for now, of a platform that knows the action by our key, and there is time to wait."""
+    if error.retry_after_s is None or not is_keyed(row) or row.attempts >= MAX_SENDS:
+        return False
+    return clock.now() + timedelta(seconds=error.retry_after_s) < row.expires_at
 
 
 def _holds(row: ActionRow, claim: Claim) -> bool:

@@ -22,6 +22,7 @@ LIMIT_GRAPHEMES = 300
 LIMIT_BYTES = 3_000
 COLLECTION = "app.bsky.feed.post"
 _AGAIN_AFTER_S = (0.5, 2.0, 5.0)
+_LIMITED_FOR_S = 60.0  # where a 429 does not say for how long
 # Source: the lexicon app.bsky.embed.images (4 pictures of at most 2,000,000 bytes each).
 _MEDIA = MediaRules(
     "Bluesky",
@@ -189,7 +190,7 @@ def _refused(error: XrpcError) -> ActionError:
         f"Bluesky did not take the post: {error.message}",
         code="rate_limited" if error.status == 429 else "post_refused",
         is_refused=True,
-        retry_after_s=error.retry_after_s,
+        retry_after_s=_LIMITED_FOR_S if error.status == 429 and error.retry_after_s is None else error.retry_after_s,
         hint="Edit the text, or look at the account on Bluesky, before you approve it again.",
     )
 

@@ -79,6 +79,24 @@ def test_a_keyed_platform_is_not_asked_for_ever(services: Services, keyed: None,
         assert status(services, late) is Status.UNCONFIRMED
 
 
+def test_a_keyed_platform_that_says_later_is_asked_when_it_said(
+    services: Services, keyed: None, uptime: Uptime
+) -> None:
+    """A 429 with Retry-After costs nobody an approval; one that ends after the approval does, and one without a key."""
+    later = ActionError("Too many requests.", is_refused=True, retry_after_s=600.0)
+    never = ActionError("Too many requests.", is_refused=True, retry_after_s=30 * 86_400.0)
+    first, too_late = sent(services), sent(services)
+    services.execution.finish_failure(first, later)
+    assert status(services, first) is Status.SENDING
+    uptime.pass_(599)
+    assert services.execution.claim(first.action_id, "w2") is None
+    uptime.pass_(2)
+    with time_machine.travel(clock.now() + timedelta(seconds=601), tick=False):  # the site's own rest is over too
+        assert services.execution.claim(first.action_id, "w2") is not None
+    services.execution.finish_failure(too_late, never)
+    assert status(services, too_late) is Status.FAILED
+
+
 def test_a_look_settles_what_it_finds(services: Services, uptime: Uptime) -> None:
     """Not before its time; it may not submit; what it finds is the result."""
     claim = sent(services)
