@@ -185,7 +185,7 @@ def build_services(
 
 
 def _queue_wake(settings: Settings, task: str) -> Callable[[str], None]:
-    huey = open_queue(settings.home / "queue.db")
+    huey = open_queue(settings.home / "queue.db", url=settings.queue_url_text())
 
     def wake(row_id: str) -> None:
         enqueue(row_id, task=task, huey=huey)

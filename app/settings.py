@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from app import keys
 from app.errors import AppError
 from automation.redaction import KNOWN
-from models.home import herald_home
+from models.home import HeraldSettings, herald_home
 
 PREFIX = "HERALD_"
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -24,7 +24,7 @@ class SettingsInvalid(AppError):
     code = "settings_invalid"
 
 
-class Settings(BaseSettings):
+class Settings(HeraldSettings):
     """Validated settings. Each field's description is what the documentation says of its variable."""
 
     model_config = SettingsConfigDict(
@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         24.0, description="Hours after which a proposal that nobody decided expires."
     )
 
+    queue_url: SecretStr | None = Field(
+        None,
+        description="Redis-compatible server that wakes the workers: `redis://:password@host:6379/0`. Unset: a file "
+        "beside the database, which workers look into twice a second.",
+    )
     vault_key: SecretStr | None = Field(
         None,
         description="Keys of the vault (URL-safe base64 of 32 bytes, comma-separated; the first one seals) in place of "
@@ -129,6 +134,13 @@ class Settings(BaseSettings):
     def _is_header_safe(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not all(33 <= ord(c) <= 126 for c in value.get_secret_value()):
             raise ValueError("must consist of visible ASCII characters without spaces")
+        return value
+
+    @field_validator("queue_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("must begin with redis:// or rediss://")
         return value
 
     @field_validator("home", "audit_anchor")
@@ -207,6 +219,10 @@ class Settings(BaseSettings):
         """The vault's keys when the environment gives them, else None: they are in the vault's file."""
         return _remembered(self.vault_key) if self.vault_key else None
 
+    def queue_url_text(self) -> str:
+        """Where the queue's server is; empty for the file."""
+        return _remembered(self.queue_url) if self.queue_url else ""
+
     def inference_key_text(self) -> str:
         """The key that the inference server wants."""
         if self.inference_key:
@@ -232,6 +248,8 @@ def load_settings() -> Settings:
             "; ".join(_problem_text(p) for p in error.errors()),
             hint="Correct it in the environment or in .env; .env.example lists every setting.",
         ) from None
+    except SettingsError as error:
+        raise SettingsInvalid(str(error)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsInvalid(
             f"The file .env in {Path.cwd()} cannot be read: {error}.", hint="Save it as UTF-8 text, readable to you."
@@ -240,6 +258,6 @@ def load_settings() -> Settings:
 
 def _problem_text(problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "?"
-    is_secret = name.endswith("_key")
-    shown = "" if is_secret else f"{problem['input']!r}: "
-    return f"{PREFIX}{name.upper()} cannot be {shown}{problem['msg'].removeprefix('Value error, ')}"
+    is_secret = name in Settings.model_fields and "SecretStr" in str(Settings.model_fields[name].annotation)
+    shown = "what it is" if is_secret else repr(problem["input"])
+    return f"{PREFIX}{name.upper()} cannot be {shown}: {problem['msg'].removeprefix('Value error, ')}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from models.home import HeraldSettings
 
 
-class AutomationSettings(BaseSettings):
+class AutomationSettings(HeraldSettings):
     """Each field's description is what the documentation says of its variable."""
 
     model_config = SettingsConfigDict(

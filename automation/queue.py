@@ -1,4 +1,6 @@
-"""The work queue between the application and the worker: a file of its own, JSON messages, and the names of the tasks.
+"""The work queue between the application and the worker: JSON messages, and the names of the tasks.
+
+It is a file of its own, or a Redis-compatible server where ``HERALD_QUEUE_URL`` names one.
 
 The queue only wakes the worker; the ``actions`` table is the truth, and a sweep finds what the queue lost. This module
 knows the tasks' names but not their bodies, so that the application can enqueue without loading a browser.
@@ -13,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pysqlite3
+import redis
+import structlog
 from huey import Huey
 from huey.api import TaskWrapper
 from huey.registry import Message
 from huey.serializer import Serializer
-from huey.storage import SqliteStorage
+from huey.storage import RedisStorage, SqliteStorage
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from models.home import herald_home
+
+log = structlog.get_logger(__name__)
 
 RUN_ACTION = "run_action"
 REPORT_OUTCOME = "report_outcome"
@@ -71,15 +79,49 @@ class QueueStorage(SqliteStorage):
         return connection
 
 
+class ServerStorage(RedisStorage):
+    """Huey's storage on a Redis-compatible server, whose absence costs the caller little and loses nothing.
+
+    A wake that cannot be left is dropped: the sweep finds the row once the server is back.
+    """
+
+    def __init__(self, name: str, *, url: str) -> None:
+        pool = redis.ConnectionPool.from_url(
+            url, socket_connect_timeout=1, socket_timeout=5, retry=Retry(NoBackoff(), 1)
+        )
+        super().__init__(name, connection_pool=pool)
+
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        """Leave a message, if the server is there."""
+        try:
+            super().enqueue(data, priority)
+        except redis.RedisError as error:
+            log.warning("queue_unreachable", error=str(error))
+
+    def close(self) -> None:
+        """Hang up."""
+        self.pool.disconnect()
+
+
 def queue_path() -> Path:
     """The queue's file in the data home."""
     return herald_home() / "queue.db"
 
 
-def open_queue(path: Path, *, run_action: Callable[[str], None] | None = None, **bodies: Callable[[str], None]) -> Huey:
-    """A Huey instance on ``path`` that knows Herald's tasks; the worker passes their bodies, the application none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    huey = Huey("herald", results=False, serializer=JsonSerializer(), storage_class=QueueStorage, filename=str(path))
+def open_queue(
+    path: Path, *, url: str = "", run_action: Callable[[str], None] | None = None, **bodies: Callable[[str], None]
+) -> Huey:
+    """A Huey instance that knows Herald's tasks; the worker passes their bodies, the application none.
+
+    It is on the server at ``url``, or without one on the file at ``path``.
+    """
+    if url:
+        huey = Huey("herald", results=False, serializer=JsonSerializer(), storage_class=ServerStorage, url=url)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        huey = Huey(
+            "herald", results=False, serializer=JsonSerializer(), storage_class=QueueStorage, filename=str(path)
+        )
     _declare(huey, RUN_ACTION, run_action)
     _declare(huey, REPORT_OUTCOME, bodies.get(REPORT_OUTCOME))
     _declare(huey, LOOK_UP_ACTION, bodies.get(LOOK_UP_ACTION))

@@ -53,6 +53,7 @@ class Worker:
         self._ingestion = IngestionRunner(services.ingestion)
         self._huey = open_queue(
             services.settings.home / "queue.db",
+            url=services.settings.queue_url_text(),
             run_action=self._runner.run_action,
             **{
                 REPORT_OUTCOME: self._runner.report_outcome,

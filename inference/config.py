@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from inference.errors import StartupError
-from models.home import herald_home
+from models.home import HeraldSettings, herald_home
 
 
-class InferenceSettings(BaseSettings):
+class InferenceSettings(HeraldSettings):
     """What the owner can set. Sizes in tokens unless the name says otherwise; 0 means: choose for this machine."""
 
     model_config = SettingsConfigDict(env_prefix="HERALD_", env_file=".env", env_ignore_empty=True, extra="ignore")
@@ -55,6 +55,14 @@ class InferenceSettings(BaseSettings):
     vllm_python: Path | None = Field(
         None, description="Python of the environment that has vLLM; without it the one of ./scripts/vllm install."
     )
+    vllm_nodes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Machines with the same cards that one vLLM spans; they must be joined in a Ray cluster before.",
+    )
+    vllm_host: str = Field("127.0.0.1", description="Address that python -m inference.replica listens on.")
+    vllm_port: int = Field(8000, ge=1, le=65535, description="Port that python -m inference.replica listens on.")
     vllm_args: str = Field("", description="More arguments for the vLLM server, as on its command line.")
     openai_base_url: str = Field(
         "https://api.openai.com/v1", description="Where /chat/completions is, for the backend openai."

@@ -1,4 +1,4 @@
-"""``python -m scripts.container_health app|inference|worker``: whether a container's process does its work.
+"""``python -m scripts.container_health app|inference|worker|vllm``: whether a container's process does its work.
 
 What Docker's health checks call; the standard library only. The exit status is 0 for yes; else one line says why not.
 """
@@ -16,7 +16,7 @@ TIMEOUT_S = 8.0
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 healthy, 1 not, 2 a wrong call."""
-    checks = {"app": _app, "inference": _inference, "worker": _worker}
+    checks = {"app": _app, "inference": _inference, "worker": _worker, "vllm": _vllm}
     if len(arguments) != 1 or arguments[0] not in checks:
         print(f"usage: python -m scripts.container_health {'|'.join(checks)}", file=sys.stderr)
         return 2
@@ -41,6 +41,10 @@ def _worker() -> str:
         return ""  # that is the app's own trouble, and starting the worker anew does not mend it
     status = str(found.get("worker", {}).get("status", "unknown"))
     return "" if status == "ready" else f"the app says {status}"
+
+
+def _vllm() -> str:
+    return _ask(os.environ.get("HERALD_VLLM_PORT") or "8000", "/health")[0]
 
 
 def _ask(port: str, path: str) -> tuple[str, dict[str, dict[str, object]]]:

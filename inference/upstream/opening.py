@@ -73,19 +73,24 @@ def _vllm(settings: InferenceSettings) -> UpstreamEngine:
                 log.warning("Prompts leave this machine: HERALD_VLLM_URLS names %s.", url)
         servers = WatchedServers(urls, key, settings.model)
         return _engine(settings, VllmDialect(vocabulary), servers, settings.inference_max_sequences, is_local=True)
+    options = vllm_options(settings, folder, vocabulary.trained_context)
+    return _engine(settings, VllmDialect(vocabulary), VllmProcess(options), options.max_sequences, is_local=True)
+
+
+def vllm_options(settings: InferenceSettings, folder: Path, trained_context: int | None) -> VllmOptions:
+    """What vLLM is started with on this machine. Raises: StartupError when the model does not fit."""
     context = settings.inference_context
     plan = plan_of(settings, folder)
-    options = VllmOptions(
+    return VllmOptions(
         python=(settings.vllm_python or vllm_folder() / "env" / "bin" / "python").expanduser(),
         folder=folder,
         model=settings.model,
-        context_tokens=plan.context_tokens if plan else min(context, vocabulary.trained_context or context),
+        context_tokens=plan.context_tokens if plan else min(context, trained_context or context),
         max_sequences=plan.max_sequences if plan else settings.inference_max_sequences,
         log=herald_home() / "logs" / "vllm.log",
         planned=tuple(plan.arguments) if plan else (),
         more=settings.vllm_args,
     )
-    return _engine(settings, VllmDialect(vocabulary), VllmProcess(options), options.max_sequences, is_local=True)
 
 
 def plan_of(settings: InferenceSettings, folder: Path) -> VllmPlan | None:
@@ -99,6 +104,7 @@ def plan_of(settings: InferenceSettings, folder: Path) -> VllmPlan | None:
         read_model_shape(folder),
         context_tokens=settings.inference_context if "inference_context" in is_set else 0,
         max_sequences=settings.inference_max_sequences if "inference_max_sequences" in is_set else 0,
+        nodes=settings.vllm_nodes,
     )
 
 

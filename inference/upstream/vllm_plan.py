@@ -63,6 +63,7 @@ class VllmPlan:
     """Arguments for vLLM's command line, and why each has its value."""
 
     cards: tuple[Card, ...]
+    nodes: int = 1
     context_tokens: int = 0
     max_sequences: int = 0
     reasons: list[tuple[str, str, str]] = field(default_factory=list)
@@ -125,15 +126,15 @@ def read_model_shape(folder: Path) -> ModelShape:
 
 
 def plan_vllm(
-    cards: tuple[Card, ...], shape: ModelShape, *, context_tokens: int = 0, max_sequences: int = 0
+    cards: tuple[Card, ...], shape: ModelShape, *, context_tokens: int = 0, max_sequences: int = 0, nodes: int = 1
 ) -> VllmPlan:
-    """Choose for these cards; 0 leaves a size to the plan.
+    """Choose for these cards of each of ``nodes`` equal machines; 0 leaves a size to the plan.
 
     Raises: StartupError when the model does not fit, with what it needs and what there is.
     """
     same = tuple(card for card in cards if (card.name, card.memory_bytes) == (cards[0].name, cards[0].memory_bytes))
-    plan, card = VllmPlan(same), same[0]
-    total = f"{len(same)} x {card.name} with {card.memory_bytes / GIB:.0f} GiB"
+    plan, card = VllmPlan(same, nodes), same[0]
+    total = f"{len(same) * nodes} x {card.name} with {card.memory_bytes / GIB:.0f} GiB"
     has_bf16 = card.capability >= BF16_FROM
     plan.choose(
         "dtype",
@@ -141,15 +142,17 @@ def plan_vllm(
         f"compute capability {'.'.join(map(str, card.capability))} {'has' if has_bf16 else 'lacks'} bfloat16",
     )
     weights_bytes = _choose_weights(plan, shape, total)
-    split = _choose_parallel(plan, shape, weights_bytes)
-    _choose_cache(plan, shape, card.usable_bytes - weights_bytes // split, split, context_tokens)
+    split, stages = _choose_parallel(plan, shape, weights_bytes)
+    # A stage holds its part of the layers, and their cache alone.
+    room_bytes = (card.usable_bytes - weights_bytes // (split * stages)) * stages
+    _choose_cache(plan, shape, room_bytes, split, context_tokens)
     _choose_batch(plan, card, max_sequences)
     return plan
 
 
 def _choose_weights(plan: VllmPlan, shape: ModelShape, total: str) -> int:
     """How the weights are held; returns their bytes."""
-    card, room = plan.cards[0], int(sum(c.usable_bytes for c in plan.cards) * WEIGHTS_SHARE)
+    card, room = plan.cards[0], int(sum(c.usable_bytes for c in plan.cards) * plan.nodes * WEIGHTS_SHARE)
     needed = f"{shape.weights_bytes / GIB:.1f} GiB of weights"
     if shape.quantization or shape.weights_bytes <= room:
         return shape.weights_bytes
@@ -163,17 +166,21 @@ def _choose_weights(plan: VllmPlan, shape: ModelShape, total: str) -> int:
     )
 
 
-def _choose_parallel(plan: VllmPlan, shape: ModelShape, weights_bytes: int) -> int:
-    """As few cards a copy as hold it, and as many copies as there are cards for; returns the cards of one copy."""
+def _choose_parallel(plan: VllmPlan, shape: ModelShape, weights_bytes: int) -> tuple[int, int]:
+    """As few cards a copy as hold it, and as many copies as there are cards for.
+
+    Layers are split over machines only where one machine's cards do not hold them: a step then waits for the network
+    once a machine, where a split of each layer would wait twice a layer.
+    Returns: the cards that share each layer, and the stages that layers are split into.
+    """
     count, usable = len(plan.cards), plan.cards[0].usable_bytes
-    split = next(
-        (
-            n
-            for n in (1, 2, 4, 8, 16)
-            if n <= count and shape.heads % n == 0 and weights_bytes // n <= usable * WEIGHTS_SHARE
-        ),
-        0,
-    )
+    splits = [n for n in (1, 2, 4, 8, 16) if n <= count and shape.heads % n == 0]
+    split = next((n for n in splits if weights_bytes // n <= usable * WEIGHTS_SHARE), 0)
+    if not split and plan.nodes > 1 and weights_bytes // (splits[-1] * plan.nodes) <= usable * WEIGHTS_SHARE:
+        plan.choose("tensor-parallel-size", splits[-1], f"{count} cards on each of {plan.nodes} machines")
+        plan.choose("pipeline-parallel-size", plan.nodes, f"{weights_bytes / GIB:.1f} GiB of weights fit no machine")
+        plan.choose("distributed-executor-backend", "ray", "several machines compute together")
+        return splits[-1], plan.nodes
     if not split:
         raise StartupError(
             f"The weights ({weights_bytes / GIB:.1f} GiB) cannot be split evenly over {count} cards with "
@@ -181,9 +188,13 @@ def _choose_parallel(plan: VllmPlan, shape: ModelShape, weights_bytes: int) -> i
         )
     why = f"{weights_bytes / GIB:.1f} GiB of weights, {usable / GIB:.1f} GiB usable on a card"
     plan.choose("tensor-parallel-size", split, why)
-    if count // split > 1:
-        plan.choose("data-parallel-size", count // split, f"{count // split} copies answer more than one that is split")
-    return split
+    copies = count // split * plan.nodes
+    if copies > 1:
+        plan.choose("data-parallel-size", copies, f"{copies} copies answer more than one that is split")
+    if plan.nodes > 1:
+        plan.choose("data-parallel-size-local", count // split, "copies on each machine")
+        plan.choose("data-parallel-backend", "ray", f"{plan.nodes} machines")
+    return split, 1
 
 
 def _choose_cache(plan: VllmPlan, shape: ModelShape, room_bytes: int, split: int, context_tokens: int) -> None:

@@ -45,12 +45,12 @@ class VllmOptions:
     planned: tuple[str, ...] = ()
     more: str = ""
 
-    def command(self, port: int) -> list[str]:
+    def command(self, port: int, host: str = "127.0.0.1") -> list[str]:
         """The server's command line. Callers never add to it, and code from model folders is never run."""
         fixed = {
             "model": str(self.folder),
             "served-model-name": self.model,
-            "host": "127.0.0.1",
+            "host": host,
             "port": str(port),
             "max-model-len": str(self.context_tokens),
             "max-num-seqs": str(self.max_sequences),
@@ -82,7 +82,7 @@ class VllmProcess:
 
     def __init__(self, options: VllmOptions) -> None:
         """Raises: StartupError when vLLM or the model's files are not there."""
-        _require(options)
+        require(options)
         self.servers = [Server("", problem="vLLM is loading the model")]
         self.starts = 0
         self._options = options
@@ -190,7 +190,8 @@ class VllmProcess:
         return f"{(errors or list(lines) or ['nothing'])[-1][:500]} (log: {self._options.log})"
 
 
-def _require(options: VllmOptions) -> None:
+def require(options: VllmOptions) -> None:
+    """Raises: StartupError when vLLM or the model's files are not there."""
     if not options.python.is_file():
         raise StartupError(
             f"vLLM's Python {options.python} is not there. Run ./scripts/vllm install, or set HERALD_VLLM_PYTHON to "

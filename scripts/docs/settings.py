@@ -43,10 +43,18 @@ _SETUP = (
         "besides (needs nvcc).",
     ),
 )
+_FILES = (
+    Setting(
+        "HERALD_SECRETS_DIR",
+        "/run/secrets",
+        "Folder of settings that are files, each named like its variable in small letters, such as "
+        "`herald_inference_key`; variables and `.env` go first.",
+    ),
+)
 _COMMAND_LINE = (
     Setting("HERALD_ACCOUNT_PASSWORD", "", "Password for `herald accounts add` in a script; asked for when unset."),
 )
-_ENVIRONMENT_ONLY = {"HERALD_PYTHON", "HERALD_ACCOUNT_PASSWORD"}
+_ENVIRONMENT_ONLY = {"HERALD_PYTHON", "HERALD_SECRETS_DIR", "HERALD_ACCOUNT_PASSWORD"}
 
 
 def sections() -> dict[str, list[Setting]]:
@@ -62,6 +70,7 @@ def sections() -> dict[str, list[Setting]]:
     for heading, settings_class in parts:
         found[heading] = [setting for setting in _settings_of(settings_class) if setting.name not in seen]
         seen |= {setting.name for setting in found[heading]}
+    found["Secrets as files"] = list(_FILES)
     found["Set-up"] = list(_SETUP)
     found["Command line"] = list(_COMMAND_LINE)
     return found
@@ -111,6 +120,7 @@ def settings_page() -> str:
         "Every setting is a variable of the environment, or a line of `.env` in the repository's folder (the",
         "environment goes first). `.env.example` lists them all with their defaults. A value that cannot be used stops",
         "the start with a message that names the variable, its value and what is allowed.",
+        "What should stand in neither, such as a key, may be a file in `HERALD_SECRETS_DIR`.",
         "",
         "This page is written by `python -m scripts.docs.settings` from the settings classes.",
     ]

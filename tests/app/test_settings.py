@@ -117,3 +117,47 @@ def test_host_names_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) 
 def test_inference_is_local_unless_an_address_is_given(given: str, used: str) -> None:
     """With or without ``/v1``."""
     assert Settings(inference_url=given, _env_file=None).inference_origin == used
+
+
+def test_a_queue_elsewhere_than_on_redis_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address of another kind of server; what it holds is not repeated."""
+    monkeypatch.setenv("HERALD_QUEUE_URL", "amqp://user:hidden@host")
+    with pytest.raises(SettingsInvalid) as refusal:
+        load_settings()
+    assert "HERALD_QUEUE_URL cannot be what it is: must begin with redis://" in refusal.value.message
+    assert "hidden" not in refusal.value.message
+
+
+def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are no text."""
+    (tmp_path / "herald_api_key").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("HERALD_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SettingsInvalid, match="herald_api_key cannot be read"):
+        load_settings()
+
+
+def test_a_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Docker mounts it; a variable goes first, an empty file counts as none, and all three processes read alike."""
+    from automation.config import AutomationSettings
+    from inference.config import InferenceSettings
+
+    for name, content in (
+        ("api_key", "from-a-file\n"),
+        ("inference_key", "shared\n"),
+        ("vault_key", ""),
+        ("model", "m"),
+    ):
+        (tmp_path / f"herald_{name}").write_text(content)
+    (tmp_path / "herald_action_timeout_s").write_text("33")
+    monkeypatch.setenv("HERALD_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("HERALD_MODEL", "from-the-environment")
+    settings = load_settings()
+    assert settings.api_key_text() == "from-a-file"
+    assert settings.vault_key is None
+    assert settings.model == "from-the-environment"
+    inference = InferenceSettings()
+    assert inference.inference_key is not None
+    assert inference.inference_key.get_secret_value() == settings.inference_key_text() == "shared"
+    assert AutomationSettings().action_timeout_s == 33
+    monkeypatch.setenv("HERALD_SECRETS_DIR", str(tmp_path / "nowhere"))
+    assert load_settings().api_key is None

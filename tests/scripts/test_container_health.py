@@ -12,7 +12,7 @@ def test_a_wrong_call_says_how(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, which is no verdict."""
     assert main([]) == 2
     assert main(["database"]) == 2
-    assert "app|inference|worker" in capsys.readouterr().err
+    assert "app|inference|worker|vllm" in capsys.readouterr().err
 
 
 def test_nobody_there_is_unhealthy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,9 +46,10 @@ def test_a_worker_is_healthy_while_the_app_hears_of_one(
 
 
 def test_processes_that_answer_are_healthy(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each at its own address."""
-    for name in ("HERALD_PORT", "HERALD_INFERENCE_PORT"):
+    """Also vLLM, whose /health has no body."""
+    for name in ("HERALD_PORT", "HERALD_INFERENCE_PORT", "HERALD_VLLM_PORT"):
         monkeypatch.setenv(name, str(httpserver.port))
     httpserver.expect_request("/healthz").respond_with_json({"status": "ok", "worker": {"status": "ready"}})
     httpserver.expect_request("/readyz").respond_with_json({"status": "ready"})
-    assert [main([name]) for name in ("app", "inference", "worker")] == [0, 0, 0]
+    httpserver.expect_request("/health").respond_with_data("")
+    assert [main([name]) for name in ("app", "inference", "worker", "vllm")] == [0, 0, 0, 0]

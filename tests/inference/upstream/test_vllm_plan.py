@@ -112,3 +112,27 @@ def test_what_the_owner_set_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert "--enable-prefix-caching" in plan.arguments
     monkeypatch.setattr(opening, "find_cards", tuple)
     assert opening.plan_of(InferenceSettings(_env_file=None), tmp_path) is None
+
+
+def test_layers_are_split_over_machines_only_where_one_does_not_hold_them() -> None:
+    """Two machines with two A100 each hold a copy of 70B together; 900 GiB are too much for twice four."""
+    with pytest.raises(StartupError, match=r"900\.0 GiB of weights; 8 x A100"):
+        plan_vllm((A100,) * 4, ModelShape(900 * GIB, 80, 64, 8, 128, 8192, ""), nodes=2)
+    plan = values(plan_vllm((A100,) * 2, LLAMA_70B, nodes=2))
+    assert plan["tensor-parallel-size"] == "2"
+    assert plan["pipeline-parallel-size"] == "2"
+    assert plan["distributed-executor-backend"] == "ray"
+    assert "data-parallel-size" not in plan
+    # Each of the four cards holds half of the heads and half of the layers of the cache.
+    alone = plan_vllm((A100,) * 4, LLAMA_70B)
+    assert plan["max-model-len"] == values(alone)["max-model-len"]
+
+
+def test_copies_are_spread_over_machines() -> None:
+    """A model that one card holds is copied to every card of all of them."""
+    plan = values(plan_vllm((A100,) * 4, LLAMA_8B, nodes=3))
+    assert plan["tensor-parallel-size"] == "1"
+    assert plan["data-parallel-size"] == "12"
+    assert plan["data-parallel-size-local"] == "4"
+    assert plan["data-parallel-backend"] == "ray"
+    assert "pipeline-parallel-size" not in plan
