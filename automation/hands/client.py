@@ -190,8 +190,8 @@ class Hands:
         with self._child(context) as (connection, scratch):
             talk = _Talk(Wire(connection), context, scratch, more or {})
             with self._egress(context, connection, talk) as egress:
-                talk.wire.send(order | {"context": pack_context(context)})
                 try:
+                    talk.wire.send(order | {"context": pack_context(context)})
                     return read(talk.until_done(egress))
                 except (WireBroken, TimeoutError) as error:
                     raise talk.ended(error) from error

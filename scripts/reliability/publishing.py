@@ -125,10 +125,12 @@ class Publisher:
         return {p.action_id: self._box.ask("GET", f"/actions/{p.action_id}").json() for p in self.approved}
 
     def wait_until_settled(self, within_s: float) -> dict[str, dict[str, Any]]:
-        """Every approved action, once all have ended, or only unconfirmed ones are left that nothing moves any more."""
-        deadline, done = time.monotonic() + within_s, dict[str, dict[str, Any]]()
-        moved_at = time.monotonic()
-        while time.monotonic() < deadline:
+        """Every approved action, once all have ended, or only unconfirmed ones are left that nothing moves any more.
+
+        It gives up when none has ended for ``within_s``: how long a backlog takes depends on the machine.
+        """
+        done, moved_at = dict[str, dict[str, Any]](), time.monotonic()
+        while time.monotonic() - moved_at < within_s:
             left = dict[str, dict[str, Any]]()
             for publish in self.approved:
                 if publish.action_id not in done:

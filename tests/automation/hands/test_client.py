@@ -21,6 +21,7 @@ from automation.config import AutomationSettings
 from automation.execution import Interrupted
 from automation.hands import client
 from automation.hands.client import REGISTRY, Hands, HandsEnded
+from automation.hands.wire import pack_context
 from automation.host_rules import HostRules
 from tests.automation.hands import scripted
 from tests.automation.test_egress import Listener
@@ -120,6 +121,22 @@ def test_a_child_that_dies_is_an_error(hands: Hands, make_context: Callable[...,
     """Without a result the action failed, and may be tried again."""
     with pytest.raises(HandsEnded) as caught:
         run(hands, make_context(), "die")
+    assert caught.value.retryable
+
+
+def test_a_child_that_dies_before_it_is_told_what_to_do_is_the_same_error(
+    hands: Hands, make_context: Callable[..., ActionContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing had begun: the action may be tried again, as after a death in its middle."""
+    context = make_context()
+
+    def pack(packed: ActionContext) -> dict[str, Any]:
+        hands.end(packed.action_id)
+        return pack_context(packed)
+
+    monkeypatch.setattr("automation.hands.client.pack_context", pack)
+    with pytest.raises(HandsEnded) as caught:
+        run(hands, context, "fail")
     assert caught.value.retryable
 
 
