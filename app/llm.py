@@ -46,6 +46,12 @@ class InferenceFailed(UpstreamFailed):
     code = "inference_failed"
 
 
+class ModelNotServed(InferenceFailed):
+    """The inference process serves no model and no adapter of the asked name."""
+
+    code = "model_not_served"
+
+
 class ConstraintFailed(UpstreamFailed):
     """The constraint could not be applied, or the output broke it; nothing of the output may be used."""
 
@@ -164,6 +170,12 @@ class LlmClient:
         client.on_call = on_call
         return client
 
+    def with_model(self, model: str) -> Self:
+        """The same client over the same connections, asking for another model or an adapter."""
+        client = copy.copy(self)
+        client.model = model
+        return client
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -175,6 +187,13 @@ class LlmClient:
         except (httpx.HTTPError, ValueError) as error:
             return {"status": "unreachable", "model": self.model, "detail": str(error) or type(error).__name__}
         return body if isinstance(body, dict) else {"status": "failed", "model": self.model, "detail": str(body)}
+
+    def served(self, timeout_s: float = 2.0) -> list[str]:
+        """The names that a request may ask for. Raises: InferenceUnavailable, InferenceFailed."""
+        with self._translated():
+            response = self._http.get("/v1/models", timeout=timeout_s)
+            _raise_for(response)
+            return [str(model["id"]) for model in response.json()["data"]]
 
     def embed(self, texts: list[str]) -> list[list[float]]:
         """One vector a text, in order.
@@ -377,6 +396,11 @@ def _error_from(error: dict[str, Any], status: int) -> AppError:
             f"The conversation does not fit the model: {message}",
             hint="Start a new conversation or shorten the message.",
             code=code,
+        )
+    if code == "model_not_found":
+        return ModelNotServed(
+            message,
+            hint="herald models list and herald finetune list show names; an adapter is served after a restart.",
         )
     if status == 429:
         return InferenceBusy(f"The model is busy: {message}", hint="Try again in a few seconds.")

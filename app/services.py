@@ -21,6 +21,7 @@ from app.actions.execution import ExecutionService
 from app.actions.holds import HoldService
 from app.actions.policies import PolicyService
 from app.actions.service import ActionService
+from app.adapters import AdapterShelf
 from app.analytics.service import AnalyticsService, CallRecorder
 from app.assistant.service import AssistantService
 from app.audit.service import AuditService
@@ -77,6 +78,7 @@ class Services:
     outcomes: OutcomeReporter
     assistant: AssistantService
     generation: GenerationService
+    adapters: AdapterShelf
     analytics: AnalyticsService
     _evidence: EvidenceFolders
     _build: Callable[[Database], Services]
@@ -132,6 +134,7 @@ def build_services(
     ingestion = IngestionService(database, embedder or llm, originals, settings.embedding_model, scanner)
     evidence = EvidenceFolders(database, settings.evidence_dir)
     logins = LoginDesk(settings.home)
+    adapters = AdapterShelf(settings.home)
     desk = ApprovalDesk(settings.home)
     expires_after = timedelta(hours=settings.proposal_expires_h)
 
@@ -170,10 +173,11 @@ def build_services(
             ingestion=ingestion,
             recipes=RecipeService(database, audit),
             network=NetworkService(database, audit),
-            chat=ChatService(database, conversations, proposals, accounts, memory, own_llm, analytics),
+            chat=ChatService(database, conversations, proposals, accounts, memory, own_llm),
             outcomes=OutcomeReporter(database, conversations, proposals, execution, own_llm),
             assistant=AssistantService(memory, own_llm),
-            generation=GenerationService(database, memory, proposals, own_llm),
+            generation=GenerationService(database, memory, proposals, own_llm, adapters),
+            adapters=adapters,
             analytics=analytics,
             _evidence=evidence,
             _build=over,
@@ -181,6 +185,7 @@ def build_services(
 
     box = over(database)
     projects.on_delete += [ingestion.forget_project, box.media.forget_project, evidence.forget_project]
+    projects.on_delete.append(adapters.forget_project)
     return box
 
 

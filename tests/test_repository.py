@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PRODUCT = ("app", "automation", "inference", "models")
 _LARGEST_FILE_BYTES = 1_000_000
 # Declared by name, and part of the contract of what is declared: FastAPI is made of Starlette, AnyIO and Pydantic.
+_EXTRAS = {"inference/finetune": "finetune"}
+"""Folders whose packages an extra brings."""
 _COME_WITH = {
     "starlette": "fastapi",
     "anyio": "fastapi",
@@ -49,10 +52,12 @@ def _project() -> dict[str, object]:
     return tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
-def _imported_packages(folder: str) -> dict[str, str]:
-    """Top-level name → a file that imports it."""
+def _imported_packages(folder: str, but: Iterable[str] = ()) -> dict[str, str]:
+    """Top-level name → a file that imports it; ``but`` are folders in it that are not looked at."""
     found: dict[str, str] = {}
     for path in (_ROOT / folder).rglob("*.py"):
+        if any(path.is_relative_to(_ROOT / other) for other in but):
+            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names: list[str] = []
             if isinstance(node, ast.Import):
@@ -64,14 +69,17 @@ def _imported_packages(folder: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("folder", _PRODUCT)
+@pytest.mark.parametrize("folder", [*_PRODUCT, *_EXTRAS])
 def test_every_imported_package_is_a_declared_dependency(folder: str) -> None:
     """What comes along by chance goes away by chance."""
-    declared = _requirement_names(_project()["dependencies"])  # type: ignore[arg-type]
+    project = _project()
+    declared = _requirement_names(project["dependencies"])  # type: ignore[arg-type]
+    if folder in _EXTRAS:
+        declared |= _requirement_names(project["optional-dependencies"][_EXTRAS[folder]])  # type: ignore[index]
     provides = packages_distributions()
     undeclared = {
         f"{name} ({file})"
-        for name, file in _imported_packages(folder).items()
+        for name, file in _imported_packages(folder, but=_EXTRAS.keys() - {folder}).items()
         if name not in sys.stdlib_module_names
         and name not in (*_PRODUCT, "scripts")
         and not {_COME_WITH.get(d := _normalised(p), d) for p in provides.get(name, [name])} & declared

@@ -81,12 +81,11 @@ class Turn:
     action: Proposal | None
 
 
-def turn_schema(offers: list[Offer], *, must_act: bool = False, may_count: bool = True) -> dict[str, Any]:
+def turn_schema(offers: list[Offer], *, must_act: bool = False) -> dict[str, Any]:
     """The JSON schema of a turn that may choose among ``offers`` (none: it can only reply).
 
     Args:
         must_act: the choice to act was made already; null is no choice any more.
-        may_count: whether the reply may hold digits.
     """
     choices: list[dict[str, Any]] = [] if must_act else [{"type": "null"}]
     definitions: dict[str, Any] = {}
@@ -95,9 +94,7 @@ def turn_schema(offers: list[Offer], *, must_act: bool = False, may_count: bool 
         definitions |= params.pop("$defs", {})
         choices.append(_object({"type": {"const": offer.action_type.name}, "params": params}))
     action = choices[0] if len(choices) == 1 else {"anyOf": choices}
-    reply: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_REPLY_CHARS}
-    if not may_count:
-        reply = {"type": "string", "pattern": r"^[^0-9]{1,600}$"}
+    reply = {"type": "string", "minLength": 1, "maxLength": MAX_REPLY_CHARS}
     schema = _object({"action": action, "reply": reply})
     return schema | {"$defs": definitions} if definitions else schema
 

@@ -21,6 +21,11 @@ def generation_by_id(session: Session, generation_id: str) -> GenerationRow | No
     return session.scalars(select(GenerationRow).where(GenerationRow.id == generation_id)).one_or_none()
 
 
+def every(session: Session) -> list[GenerationRow]:
+    """All briefs, the oldest first."""
+    return list(session.scalars(select(GenerationRow).order_by(GenerationRow.created_at, GenerationRow.id)))
+
+
 def newest(session: Session, limit: int) -> list[GenerationRow]:
     """The newest briefs first."""
     return list(session.scalars(select(GenerationRow).order_by(GenerationRow.created_at.desc()).limit(limit)))

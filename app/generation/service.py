@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
@@ -14,9 +14,12 @@ from sqlalchemy.orm import Session
 from app import clock
 from app.actions.records import Action
 from app.actions.service import ActionService
+from app.adapters import AdapterShelf
 from app.db.engine import Database
+from app.db.scope import DEFAULT_PROJECT
 from app.errors import AppError, Conflict, InvalidInput, NotFound
 from app.generation import repository
+from app.generation.approved import Approved, approved_texts
 from app.generation.records import (
     Done,
     Event,
@@ -33,8 +36,9 @@ from app.generation.records import (
     Written,
 )
 from app.generation.tables import GenerationRow, VariantRow, VariantVersionRow, VoiceRow
-from app.generation.writer import Order, Source, write
-from app.llm import LlmClient
+from app.generation.writer import Order, write
+from app.llm import LlmClient, ModelNotServed
+from app.memory.service import MemoryService
 from app.text import checked_text
 from automation.sites.base import Post
 from automation.sites.registry import SITES
@@ -49,21 +53,22 @@ NOTES_CHARS = 1_600  # about 400 tokens: some seconds of prompt on two cores
 TITLES = {Kind.SHORT: "the short form", Kind.LONG: "the long form", Kind.CALL: "the call to action"}
 
 
-class PassageSource(Protocol):
-    """What generation needs of memory."""
-
-    def context_for(self, question: str, budget_chars: int) -> Sequence[Source]:
-        """The passages that belong to a brief."""
-
-
 class GenerationService:
     """The briefs of one project. Thread-safe; a variant is written by one at a time."""
 
-    def __init__(self, database: Database, memory: PassageSource, actions: ActionService, llm: LlmClient) -> None:
+    def __init__(
+        self,
+        database: Database,
+        memory: MemoryService,
+        actions: ActionService,
+        llm: LlmClient,
+        adapters: AdapterShelf | None = None,
+    ) -> None:
         self._database = database
         self._memory = memory
         self._actions = actions
         self._llm = llm
+        self._adapters = adapters
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
 
@@ -102,8 +107,7 @@ class GenerationService:
             brief, platform = generation.brief, generation.platform
         self._claim([variant_id])
         try:
-            order = self._order(brief, platform)
-            written = write(self._llm, order, variant.kind, lambda _piece: None)
+            written = self._written(self._order(brief, platform), variant.kind, lambda _piece: None)
             return self._store(variant_id, written, Origin.REGENERATED if variant.text else Origin.GENERATED, actor)
         finally:
             self._release([variant_id])
@@ -140,7 +144,7 @@ class GenerationService:
         for kind, variant_id in zip(Kind, variant_ids, strict=True):
             emit(Step(f"Writing {TITLES[kind]}", generation_id, kind))
             try:
-                written = write(self._llm, order, kind, lambda text, kind=kind: emit(Piece(kind, text)))  # type: ignore[misc]
+                written = self._written(order, kind, lambda text, kind=kind: emit(Piece(kind, text)))  # type: ignore[misc]
                 emit(VariantDone(self._store(variant_id, written, Origin.GENERATED, actor)))
             except AppError as error:
                 failure = error
@@ -149,6 +153,17 @@ class GenerationService:
         if failure is not None and not any(v.text for v in done.variants):
             return Failure(failure, generation_id)
         return Done(done)
+
+    def _written(self, order: Order, kind: Kind, on_piece: Callable[[str], None]) -> Written:
+        """One text, by the adapter that the project uses. Raises: the errors of ``app.llm``."""
+        project_id = self._database.project_id or DEFAULT_PROJECT
+        adapter = self._adapters.in_use(project_id, self._llm.model) if self._adapters else None
+        if adapter:
+            try:
+                return write(self._llm.with_model(adapter), order, kind, on_piece)
+            except ModelNotServed:  # inference looks for adapters when it starts
+                log.warning("adapter_not_served", adapter=adapter, project_id=project_id)
+        return write(self._llm, order, kind, on_piece)
 
     def _order(self, brief: str, platform: str) -> Order:
         site = SITES[platform] if platform else None
@@ -268,6 +283,10 @@ class GenerationService:
             action = self._actions.propose_in(session, "post_social", params, actor=actor, is_tainted=True)
             row.action_id = action.id
             return action
+
+    def approved(self) -> Approved:
+        """The texts that a person edited or approved, with the prompts that they were written for."""
+        return approved_texts(self._database, self._actions, self._memory, self.voice())
 
     def voice(self) -> Voice:
         """How the project talks."""

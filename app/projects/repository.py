@@ -43,6 +43,11 @@ def remove(session: Session, project_id: str) -> None:
     session.execute(delete(ProjectRow).where(ProjectRow.id == project_id))
 
 
+def exists(session: Session, project_id: str) -> bool:
+    """Whether there is such a project."""
+    return session.get(ProjectRow, project_id) is not None
+
+
 def members(session: Session, project_id: str) -> list[MembershipRow]:
     """Everybody in the project, the oldest first."""
     query = select(MembershipRow).where(MembershipRow.project_id == project_id)

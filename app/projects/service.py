@@ -69,6 +69,12 @@ class ProjectService:
         with self._database.read() as session:
             return _project(*_found(session, project_id, user_id))
 
+    def require(self, project_id: str) -> None:
+        """For the owner of the box, who is a member of none perhaps. Raises: NotFound."""
+        with self._database.read() as session:
+            if not repository.exists(session, project_id):
+                raise not_found(project_id)
+
     def of_object(self, table: str, object_id: str, user_id: str) -> Project | None:
         """The project of a domain's row, when it is one of the user's."""
         with self._database.read() as session:

@@ -1,0 +1,129 @@
+"""Pure decisions about a training: which texts are learned from, and whether an adapter is better than the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic_core
+
+from app import facts
+from app.errors import InvalidInput
+from app.generation.approved import Approved, Pair
+
+MIN_PAIRS = 20
+MIN_HELD_OUT = 5
+HELD_OUT_SHARE = 0.2
+MAX_PAIRS = 2_000
+MIN_GAIN = 0.01
+"""An adapter has to lower the loss on held-out texts by this share at least: less may be chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One held-out text: mean loss in nats a token and what was written, without and with the adapter."""
+
+    id: str
+    base_loss: float
+    loss: float
+    base_text: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reasons`` say why the adapter is not better; ``figures`` are for its card."""
+
+    reasons: tuple[str, ...]
+    figures: dict[str, Any]
+
+
+def split(approved: Approved) -> tuple[list[Pair], list[Pair]]:
+    """Pairs to learn from, and pairs to compare on; all of one brief are on the same side.
+
+    Raises: InvalidInput when there are too few.
+    """
+    pairs = list(approved.pairs)[-MAX_PAIRS:]
+    if len(pairs) < MIN_PAIRS:
+        left_out = "".join(f" {count} were left out: {why}." for why, count in approved.left_out.items())
+        raise InvalidInput(
+            f"There are {len(pairs)} texts to learn from; at least {MIN_PAIRS} are needed.{left_out}",
+            hint="Write variants under Create, then edit them or approve them as posts.",
+            code="too_few_pairs",
+        )
+    wanted = max(MIN_HELD_OUT, round(len(pairs) * HELD_OUT_SHARE))
+    held_out: list[Pair] = []
+    # By a digest of the brief: the same texts are held out next time, and new ones change little.
+    briefs = sorted({pair.brief for pair in pairs}, key=lambda brief: hashlib.sha256(brief.encode()).digest())
+    for brief in briefs:
+        if len(held_out) >= wanted:
+            break
+        held_out += [pair for pair in pairs if pair.brief == brief]
+    held_briefs = {pair.brief for pair in held_out}
+    training = [pair for pair in pairs if pair.brief not in held_briefs]
+    if len(training) < len(held_out):
+        raise InvalidInput(
+            f"The {len(pairs)} texts come from {len(briefs)} briefs; after {len(held_out)} are held out, "
+            f"{len(training)} are left to learn from.",
+            hint="Edit or approve texts of more briefs.",
+            code="too_few_pairs",
+        )
+    return training, held_out
+
+
+def verdict(compared: Sequence[Compared], held_out: Sequence[Pair]) -> Verdict:
+    """Whether the adapter is better on the held-out texts, and in nothing that counts worse."""
+    by_id = {pair.id: pair for pair in held_out}
+    rows = [(row, by_id[row.id]) for row in compared]
+    base, loss = _mean([row.base_loss for row, _ in rows]), _mean([row.loss for row, _ in rows])
+    lower = sum(row.loss < row.base_loss for row, _ in rows)
+    reasons = []
+    if not loss < base * (1 - MIN_GAIN):
+        reasons.append(f"its loss on held-out texts is {loss:.3f}, without it {base:.3f}")
+    if lower * 2 <= len(rows):
+        reasons.append(f"it is better on {lower} of {len(rows)} held-out texts")
+    figures: dict[str, Any] = {"base_loss": round(base, 4), "loss": round(loss, 4), "lower_on": lower, "of": len(rows)}
+    checks: dict[str, tuple[Callable[[str, Pair], bool], str]] = {
+        "invented": (_has_invented, "texts with made-up facts"),
+        "lost": (_has_lost, "texts that lost a fact of their brief"),
+        "empty_or_too_long": (_has_wrong_length, "texts of a wrong length"),
+    }
+    for name, (is_wrong, words) in checks.items():
+        before = sum(is_wrong(text_of(row.base_text), pair) for row, pair in rows)
+        after = sum(is_wrong(text_of(row.text), pair) for row, pair in rows)
+        figures[name] = {"base": before, "adapter": after}
+        if after > before:
+            reasons.append(f"it writes {after} {words}, without it {before}")
+    return Verdict(tuple(reasons), figures)
+
+
+def text_of(answer: str) -> str:
+    """The text out of the model's JSON, as far as that goes; "" for none."""
+    try:
+        parsed = pydantic_core.from_json(answer, allow_partial="trailing-strings")
+    except ValueError:
+        return ""
+    text = parsed.get("text") if isinstance(parsed, dict) else None
+    return text.strip() if isinstance(text, str) else ""
+
+
+def _has_invented(text: str, pair: Pair) -> bool:
+    return bool(facts.unfounded(text, pair.sources))
+
+
+def _has_lost(text: str, pair: Pair) -> bool:
+    """Whether a number or an address that the person's own text keeps from the brief is missing."""
+    wanted = (facts.numbers_in(pair.text) | facts.addresses_in(pair.text)) & (
+        facts.numbers_in(pair.brief) | facts.addresses_in(pair.brief)
+    )
+    return not wanted <= facts.numbers_in(text) | facts.addresses_in(text)
+
+
+def _has_wrong_length(text: str, pair: Pair) -> bool:
+    return not text or len(text) > pair.limit
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
