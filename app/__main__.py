@@ -56,7 +56,7 @@ def serve(settings: Settings) -> None:
     """Serve until a signal says stop."""
     listener = bound_socket(settings.host, settings.port)
     app = create_app(settings)
-    structlog.get_logger(__name__).info("app_ready", url=settings.public_url, home=str(settings.home))
+    structlog.get_logger(__name__).info("app_ready", url=settings.link_url, home=str(settings.home))
     config = uvicorn.Config(
         app,
         log_config=None,

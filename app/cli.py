@@ -1,6 +1,6 @@
 """``herald``: the command line. Commands ask the running app over HTTP.
 
-``signin``, ``audit``, ``vault``, ``models`` and ``finetune`` work without it.
+``signin``, ``audit``, ``vault``, ``models``, ``finetune`` and ``runpod`` work without it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ import typer
 
 from app.client import ApiError, HeraldClient, Preview
 from app.settings import load_settings
-from app.terminal import audit_commands, batch, control_commands, finetune_commands, render, top, vault_commands
+from app.terminal import (
+    audit_commands,
+    batch,
+    control_commands,
+    finetune_commands,
+    render,
+    runpod_commands,
+    top,
+    vault_commands,
+)
 from app.terminal import chat as chatting
 from app.terminal.connection import EXIT_ACTION_FAILED, EXIT_ERROR, connect, err, out, plain, reported, show_error
 from automation.sites.registry import SITES
@@ -50,6 +59,7 @@ app.add_typer(audit_commands.app, name="audit")
 app.add_typer(vault_commands.app, name="vault")
 app.add_typer(models_app, name="models")
 app.add_typer(batch.app, name="batch")
+app.add_typer(runpod_commands.app, name="runpod")
 app.add_typer(finetune_commands.app, name="finetune")
 
 if TYPE_CHECKING:

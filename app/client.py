@@ -116,6 +116,14 @@ class Source(TypedDict):
     score: float
 
 
+class Lookup(TypedDict):
+    """A read-only tool that was used for a reply, its params, and how much it found."""
+
+    tool: str
+    params: dict[str, Any]
+    found: int
+
+
 class Message(TypedDict):
     """One message of a conversation."""
 
@@ -124,6 +132,7 @@ class Message(TypedDict):
     content: str
     sources: list[Source]
     action: Action | None
+    lookups: list[Lookup]
     created_at: str
 
 
@@ -152,6 +161,7 @@ class Turn(TypedDict):
     reply: str
     sources: list[Source]
     action: Action | None
+    lookups: list[Lookup]
 
 
 class ActionTypeInfo(TypedDict):
@@ -409,6 +419,16 @@ class Cited:
     """A whole answer from the documents; always the last event."""
 
     answer: CitedAnswer
+
+
+def lookup_text(lookup: Lookup) -> str:
+    """What was looked up, in words: ``read analytics (figures published, periods last_week)``."""
+    params = ", ".join(
+        f"{name} {' + '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in lookup["params"].items()
+        if value not in ("", [], "any")
+    )
+    return f"{lookup['tool'].replace('_', ' ')}{f' ({params})' if params else ''}: {lookup['found']} found"
 
 
 class HeraldClient:

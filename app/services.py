@@ -173,7 +173,7 @@ def build_services(
             ingestion=ingestion,
             recipes=RecipeService(database, audit),
             network=NetworkService(database, audit),
-            chat=ChatService(database, conversations, proposals, accounts, memory, own_llm),
+            chat=ChatService(database, conversations, proposals, accounts, memory, own_llm, analytics),
             outcomes=OutcomeReporter(database, conversations, proposals, execution, own_llm),
             assistant=AssistantService(memory, own_llm),
             generation=GenerationService(database, memory, proposals, own_llm, adapters),

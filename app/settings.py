@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
@@ -40,6 +41,11 @@ class Settings(HeraldSettings):
         default_factory=list,
         description="Comma-separated host names under which the app may be reached, `*` for all. "
         "Without it: localhost names when HERALD_HOST is a loopback address, else all.",
+    )
+    public_url: str = Field(
+        "",
+        description="Origin under which browsers reach the app through a proxy, such as `https://herald.example.org`: "
+        "links lead there, and cookies are for TLS alone. Its host must be in HERALD_ALLOWED_HOSTS if that is set.",
     )
     inference_port: Port = Field(8001, description="Port of the local inference process.")
     inference_url: str = Field(
@@ -129,6 +135,13 @@ class Settings(HeraldSettings):
             TypeAdapter(AnyHttpUrl).validate_python(value)
         return value.rstrip("/").removesuffix("/v1")
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_bare_origin(cls, value: str) -> str:
+        if value and urlsplit(str(TypeAdapter(AnyHttpUrl).validate_python(value))).path not in ("", "/"):
+            raise ValueError("must be an origin without a path, such as https://herald.example.org")
+        return value.rstrip("/")
+
     @field_validator("api_key", "inference_key", "vault_key")
     @classmethod
     def _is_header_safe(cls, value: SecretStr | None) -> SecretStr | None:
@@ -176,8 +189,19 @@ class Settings(HeraldSettings):
         return ("127.0.0.1", "localhost", "[::1]", self.host.lower()) if self.is_loopback else ()
 
     @property
-    def public_url(self) -> str:
-        """Where a browser on this machine finds the app."""
+    def link_url(self) -> str:
+        """Where the links that people get lead."""
+        return self.public_url or self.local_url
+
+    @property
+    def public_https_host(self) -> str:
+        """The Host header of requests that a proxy with TLS passes on; empty when there is none."""
+        parsed = urlsplit(self.public_url)
+        return parsed.netloc.lower() if parsed.scheme == "https" else ""
+
+    @property
+    def local_url(self) -> str:
+        """Where a program or a browser on this machine finds the app."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 

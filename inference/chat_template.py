@@ -16,6 +16,7 @@ import jinja2
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from inference.engine.constraint import CALL_OPEN
 from inference.errors import InvalidRequest
 
 # Private-use characters mark a control token's text inside of callers' text until it is tokenized as plain text.
@@ -81,7 +82,9 @@ class ChatTemplate:
         environment.globals["strftime_now"] = lambda form: datetime.now(UTC).strftime(form)
         source = backend.info.chat_template or _FALLBACK
         self._template = environment.from_string(source)
-        self._knows_tools = "tools" in source and "tool_calls" in source
+        # Llama and Mistral have marks of their own for calls; what constrains and reads a call knows <tool_call> alone,
+        # so only a template that writes that one is shown the tools itself.
+        self._knows_tools = "tools" in source and CALL_OPEN in source
         texts = sorted(backend.control_texts, key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, texts))) if texts else None
         self._texts: list[str] = texts
@@ -91,23 +94,35 @@ class ChatTemplate:
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
     ) -> list[int]:
         """Tokens of the conversation, ready for the assistant's next turn. Raises: InvalidRequest."""
-        info = self._backend.info
         if not self._knows_tools:
             messages, tools = _with_tools_as_text(messages, tools), None
         try:
-            text = self._template.render(
-                messages=self._guard(list(messages)),
-                tools=self._guard(list(tools)) if tools else None,
-                add_generation_prompt=True,
-                bos_token=info.begin_text,
-                eos_token=info.end_text,
-            )
+            text = self._render(messages, tools)
         except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+            text = self._render_folded(messages, tools, error)
+        return self._tokenize(text)
+
+    def _render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> str:
+        info = self._backend.info
+        return self._template.render(
+            messages=self._guard(list(messages)),
+            tools=self._guard(list(tools)) if tools else None,
+            add_generation_prompt=True,
+            bos_token=info.begin_text,
+            eos_token=info.end_text,
+        )
+
+    def _render_folded(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None, error: Exception
+    ) -> str:
+        """Older templates of Mistral know no system and want user and assistant in turn: write it so. One try."""
+        try:
+            return self._render(_folded(messages), tools)
+        except (jinja2.TemplateError, TypeError, ValueError, KeyError):
             raise InvalidRequest(
                 f"The model's chat template refused the messages: {error}. Check the order of their roles.",
                 param="messages",
             ) from error
-        return self._tokenize(text)
 
     def plain_tokens(self, text: str) -> list[int]:
         """Tokens of a bare prompt, in which nothing is a control token; with the begin token if the model wants one."""
@@ -148,6 +163,19 @@ def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
 
 def _refuse(message: str) -> str:
     raise jinja2.TemplateError(message)
+
+
+def _folded(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """System messages become the beginning of what the user says, and neighbours of one role become one message."""
+    result: list[Mapping[str, Any]] = []
+    for message in messages:
+        turn = {**message, "role": "user"} if message["role"] == "system" else message
+        last = result[-1] if result else None
+        if last is not None and last["role"] == turn["role"] and isinstance(turn["content"], str):
+            result[-1] = {**last, "content": f"{last['content']}\n\n{turn['content']}"}
+        else:
+            result.append(turn)
+    return result
 
 
 def _with_tools_as_text(

@@ -10,7 +10,7 @@ from inference.config import InferenceSettings, physical_cores, processor_name
 from inference.errors import StartupError
 from inference.memory import GIB, available_bytes, plan_memory
 from inference.serve import locate_model
-from inference.upstream.opening import plan_of, vllm_folder
+from inference.upstream.opening import model_folder, plan_of
 from inference.upstream.vllm_plan import find_cards
 from models.catalog import Kind
 
@@ -80,7 +80,7 @@ def examine_choice(settings: InferenceSettings) -> list[Line]:
 def _vllm(settings: InferenceSettings) -> list[Line]:
     if settings.vllm_urls:
         return [("servers", "given", settings.vllm_urls)]
-    plan = plan_of(settings, (settings.vllm_model or vllm_folder() / "models" / settings.model).expanduser())
+    plan = plan_of(settings, model_folder(settings))
     if plan is None:
         return [("vLLM", "on the CPU", "no GPU was found; see ./scripts/vllm install")]
     owner = [("your arguments", settings.vllm_args, "override the above")] if settings.vllm_args else []

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from inference.config import InferenceSettings
 from inference.errors import StartupError
-from inference.upstream.opening import vllm_folder, vllm_options
+from inference.upstream.opening import model_folder, vllm_options
 from inference.upstream.vllm_plan import read_model_shape
 from inference.upstream.vllm_process import require
 
@@ -38,7 +38,7 @@ def _refuse(reason: str) -> int:
 
 def replica_command(settings: InferenceSettings) -> tuple[list[str], dict[str, str]]:
     """vLLM's command line and environment. Raises: StartupError."""
-    folder = (settings.vllm_model or vllm_folder() / "models" / settings.model).expanduser()
+    folder = model_folder(settings)
     key = settings.vllm_key.get_secret_value() if settings.vllm_key is not None else ""
     if not key and not _is_loopback(settings.vllm_host):
         raise StartupError(

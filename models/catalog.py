@@ -82,6 +82,8 @@ class ModelFile(_Entry):
     path: str
     size_bytes: int = Field(default=0, ge=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    # What the hub knows a small file by: git's own digest of it. SHA-256 is pinned once the content has matched this.
+    git_blob: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
 
     @field_validator("path")
     @classmethod
@@ -90,6 +92,27 @@ class ModelFile(_Entry):
         if pure.is_absolute() or ".." in pure.parts or not pure.parts:
             raise ValueError(f"{path!r} must be a relative path without '..'")
         return path
+
+
+class Safetensors(_Entry):
+    """The same model as vLLM loads it: a repository of safetensors in 16 bits, and what decides the memory it takes.
+
+    Source of the sizes: the repository's config.json, and the number of parameters that the hub states.
+    """
+
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    revision: str = "main"
+    is_gated: bool = False
+    parameters: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    kv_heads: int = Field(gt=0)
+    head_size: int = Field(gt=0)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Two bytes a parameter."""
+        return 2 * self.parameters
 
 
 class Model(_Entry):
@@ -107,6 +130,7 @@ class Model(_Entry):
     note: str = ""
     files: tuple[ModelFile, ...] = Field(min_length=1)
     sources: tuple[Source, ...] = ()
+    safetensors: Safetensors | None = None
 
     @model_validator(mode="after")
     def _parts_make_one_file(self) -> Model:

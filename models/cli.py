@@ -14,6 +14,7 @@ from models.catalog import Kind, load_catalog
 from models.errors import ModelError
 from models.fetch import is_present, pull
 from models.progress import human_size
+from models.safetensors import pull_safetensors
 
 app = typer.Typer(help="The language models of this machine.", no_args_is_help=True)
 
@@ -52,13 +53,14 @@ def list_models() -> None:
 def pull_model(
     name: NameArgument,
     local: Annotated[Path | None, typer.Option("--from", help="A copy on this machine to try first.")] = None,
+    safetensors: Annotated[bool, typer.Option("--safetensors", help="What vLLM loads, instead of the GGUF.")] = False,
 ) -> None:
     """Download a model, verify its SHA-256 and keep it; goes on where an earlier pull stopped."""
     try:
         model = load_catalog().get(name)
         if model.licence_note:
             typer.secho(f"{model.title}: {model.licence}. {model.licence_note}", fg=typer.colors.YELLOW, err=True)
-        path = pull(model, local=local)
+        path = pull_safetensors(model) if safetensors else pull(model, local=local)
     except ModelError as error:
         raise _fail(error) from None
     typer.echo(str(path))

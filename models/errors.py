@@ -27,6 +27,10 @@ class SourceUnavailable(ModelError):
     """One source cannot deliver now; the next one is tried."""
 
 
+class AccessDenied(SourceUnavailable):
+    """The hub knows the repository and does not show it to this caller: its licence was not accepted, or no token."""
+
+
 class NoSourceReachable(ModelError):
     """Every source of the model failed."""
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from models import sources, verify
 from models.catalog import FileSource, HubSource, IndexSource, Model, ModelFile, Source
 from models.errors import (
+    AccessDenied,
     DigestMismatch,
     DigestUnknown,
     ModelMissing,
@@ -109,6 +110,7 @@ class _Job:
     sources: list[Source]
     progress: Progress
     failures: dict[int, str] = field(default_factory=dict)
+    is_denied: bool = False
 
     @property
     def staging(self) -> Path:
@@ -132,12 +134,14 @@ def _pull_file(job: _Job, file: ModelFile) -> None:
                 progress.set_total(known.size_bytes)
             progress.announce(source.describe())
             _fetch(source, model, known, job.staging, partial, progress)
+            expected = expected or verify.check_git_blob(partial, known)
             verify.check(partial, known, expected)
         except (DigestMismatch, SourceUnavailable) as error:
             if isinstance(error, DigestMismatch):
                 # What this source delivered is not the model: nothing of it may be resumed by another.
                 partial.unlink(missing_ok=True)
             job.failures[number] = f"{source.describe()}: {error}"
+            job.is_denied = job.is_denied or isinstance(error, AccessDenied)
             progress.say(f"{error}; trying the next source")
             continue
         if file.sha256 is None:
@@ -147,8 +151,9 @@ def _pull_file(job: _Job, file: ModelFile) -> None:
         verify.mark(root, model, file, expected)
         return
     listed = "\n  - ".join(job.failures.values()) or "it has no sources"
+    todo = "Get access" if job.is_denied else "Check the network"
     raise NoSourceReachable(
-        f"No source could deliver {model.name}/{file.path}:\n  - {listed}\nCheck the network and pull again (it "
+        f"No source could deliver {model.name}/{file.path}:\n  - {listed}\n{todo} and pull again (it "
         f"resumes), or give a copy: herald models pull {model.name} --from PATH"
     )
 
@@ -173,14 +178,16 @@ def _sources(model: Model, local: Path | None) -> list[Source]:
     return [*first, *model.sources]
 
 
-def _expected_digest(model: Model, file: ModelFile, source: Source, root: Path) -> tuple[str, ModelFile]:
-    """The digest to demand, and the file with its size when the hub has just named it.
+def _expected_digest(model: Model, file: ModelFile, source: Source, root: Path) -> tuple[str | None, ModelFile]:
+    """The digest to demand (None: git's own decides), and the file with its size when the hub has just named it.
 
     Only the hub repository that the catalogue names can vouch for a file without a digest, whoever delivers it.
     """
     pinned = verify.pinned_digest(root, model, file)
     if pinned is not None:
         return pinned, file
+    if file.git_blob is not None:
+        return None, file
     voucher = source if isinstance(source, HubSource) else _hub_source(model)
     if voucher is None:
         raise DigestUnknown(_no_digest(model, file))

@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from models.catalog import FileSource, HubSource, IndexSource, ModelFile
-from models.errors import SourceUnavailable
+from models.errors import AccessDenied, SourceUnavailable
 from models.progress import Progress
 from models.verify import CHUNK_BYTES
 
@@ -32,6 +32,64 @@ PARALLEL_PARTS = 3
 
 def _client() -> httpx.Client:
     return httpx.Client(timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S), follow_redirects=True)
+
+
+def _token_headers(url: str) -> dict[str, str]:
+    """HF_TOKEN for the hub, never in clear over a network; httpx takes it off where the hub redirects elsewhere."""
+    token, parsed = os.environ.get("HF_TOKEN", "").strip(), httpx.URL(url)
+    is_safe = parsed.scheme == "https" or parsed.host in ("127.0.0.1", "localhost", "::1")
+    return {"Authorization": f"Bearer {token}"} if token and is_safe else {}
+
+
+def _refusal(url: str, source: HubSource, answer: httpx.Response) -> SourceUnavailable:
+    """Why the hub gave nothing. It says GatedRepo with 401 and 403 alike, whatever token came."""
+    code = answer.headers.get("x-error-code", "")
+    if code != "GatedRepo" and answer.status_code not in (401, 403):
+        return SourceUnavailable(f"{url}: the hub answered {answer.status_code}")
+    page = f"{url.partition(f'/{source.repo}')[0].removesuffix('/api/models')}/{source.repo}"
+    if code != "GatedRepo":
+        return AccessDenied(
+            f"{source.repo} is not shown to you (the hub answered {answer.status_code}): it does not exist, is "
+            f"private, or HF_TOKEN is wrong. Look at {page}"
+        )
+    has_token = "Authorization" in answer.request.headers
+    todo = (
+        "the account of HF_TOKEN has no access yet, or the token may not read gated repositories"
+        if has_token
+        else "HF_TOKEN is not set"
+    )
+    return AccessDenied(
+        f"{source.repo} is gated and {todo}. Open {page} in a browser, log in and accept the licence; make a token "
+        "that may read gated repositories under Settings, Access Tokens; then set HF_TOKEN=hf_… in the environment"
+    )
+
+
+def hub_listing(origin: str, source: HubSource) -> tuple[str, list[ModelFile]]:
+    """The commit of a repository's revision and all its files, with their sizes and digests.
+
+    Source: the hub's API, GET /api/models/{repo}/revision/{revision}?blobs=true. Raises: SourceUnavailable.
+    """
+    url = f"{origin}/api/models/{source.repo}/revision/{source.revision}"
+    try:
+        with _client() as client:
+            answer = client.get(url, params={"blobs": "true"}, headers=_token_headers(url))
+        if answer.status_code >= 400:
+            raise _refusal(url, source, answer)
+        listing = answer.json()
+        files = [
+            ModelFile(
+                path=entry["rfilename"],
+                size_bytes=int(entry["size"]),
+                sha256=entry["lfs"]["sha256"] if entry.get("lfs") else None,
+                git_blob=None if entry.get("lfs") else entry["blobId"],
+            )
+            for entry in listing["siblings"]
+        ]
+        return str(listing["sha"]), files
+    except httpx.HTTPError as error:
+        raise SourceUnavailable(f"{url}: {_reason(error)}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceUnavailable(f"{url}: the hub's answer is no list of files ({error!r})") from error
 
 
 def hub_file_url(origin: str, source: HubSource, file: ModelFile) -> str:
@@ -47,11 +105,11 @@ def hub_digest(origin: str, source: HubSource, file: ModelFile) -> tuple[str, in
     url = hub_file_url(origin, source, file)
     try:
         with _client() as client:
-            answer = client.head(url, follow_redirects=False)
+            answer = client.head(url, follow_redirects=False, headers=_token_headers(url))
     except httpx.HTTPError as error:
         raise SourceUnavailable(f"{url}: {_reason(error)}") from error
     if answer.status_code >= 400:
-        raise SourceUnavailable(f"{url}: the hub answered {answer.status_code}")
+        raise _refusal(url, source, answer)
     etag = answer.headers.get("x-linked-etag", "").strip('"')
     if not re.fullmatch(r"[0-9a-f]{64}", etag):
         raise SourceUnavailable(f"{url}: the hub publishes no SHA-256 for this file")
@@ -69,14 +127,14 @@ def fetch_from_hub(origin: str, source: HubSource, file: ModelFile, partial: Pat
         partial.unlink()
         have_bytes = 0
     headers = {"Range": f"bytes={have_bytes}-"} if have_bytes else {}
-    headers["Accept-Encoding"] = "identity"
+    headers |= {"Accept-Encoding": "identity", **_token_headers(url)}
     try:
         with _client() as client, client.stream("GET", url, headers=headers) as answer:
             if answer.status_code == 416:
                 # Nothing is left to send: what is here is the whole file, or not this file; the digest decides.
                 return
             if answer.status_code not in (200, 206):
-                raise SourceUnavailable(f"{url}: the hub answered {answer.status_code}")
+                raise _refusal(url, source, answer)
             is_resumed = answer.status_code == 206
             progress.add(have_bytes if is_resumed else 0)
             with partial.open("ab" if is_resumed else "wb") as stream:

@@ -46,6 +46,18 @@ def check(path: Path, file: ModelFile, expected_sha256: str, on_bytes: OnBytes |
         raise DigestMismatch(f"{file.path} has SHA-256 {actual}, expected {expected_sha256}.")
 
 
+def check_git_blob(path: Path, file: ModelFile) -> str:
+    """The SHA-256 of a file whose content is the one that git knows by ``file.git_blob``.
+
+    Source: Git Internals, Git Objects: the SHA-1 of ``blob SIZE\\0`` and the content. Raises: DigestMismatch.
+    """
+    content = path.read_bytes()
+    actual = hashlib.sha1(b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
+    if actual != file.git_blob:
+        raise DigestMismatch(f"{file.path} has git's digest {actual}, expected {file.git_blob}.")
+    return hashlib.sha256(content).hexdigest()
+
+
 def pinned_digest(root: Path, model: Model, file: ModelFile) -> str | None:
     """The digest that the file must have: the catalogue's, else the one pinned at the first pull, else None."""
     if file.sha256:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer
-import yaml
 from fastapi import FastAPI
 
 from app.api import add_routes
@@ -114,24 +113,3 @@ def test_the_readme_opens_with_one_sentence_the_two_commands_and_the_picture() -
     places = [text.index(part) for part in order]
     assert places == sorted(places)
     assert (_ROOT / "docs" / "images" / "chat.png").stat().st_size > 10_000
-
-
-def test_the_compose_file_runs_what_exists() -> None:
-    """Every command names a module of ours, and the health checks use the ports that are the defaults."""
-    services = yaml.safe_load((_ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
-    modules = [s["command"][2] for s in services.values() if s["command"][:2] == ["python", "-m"]]
-    assert sorted(set(modules)) == ["app", "automation.worker", "inference"]
-    for module in modules:
-        path = _ROOT / module.replace(".", "/")
-        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
-    defaults = {setting.name: setting.default for settings in sections().values() for setting in settings}
-    text = (_ROOT / "docker-compose.yml").read_text("utf-8")
-    assert f"127.0.0.1:{defaults['HERALD_INFERENCE_PORT']}/readyz" in text
-    assert f"127.0.0.1:{defaults['HERALD_PORT']}/healthz" in text
-
-
-def test_the_gpu_image_copies_every_package() -> None:
-    """A package that is left out fails only when the image runs."""
-    text = (_ROOT / "Dockerfile.gpu").read_text("utf-8")
-    for folder in ("app", "automation", "inference", "models"):
-        assert f"COPY {folder} {folder}\n" in text

@@ -76,6 +76,24 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What happened on some days, each thing counted on the day on which it happened.
+
+    ``proposed`` to ``failed`` are of actions of every type, or of posts alone; ``published`` maps a
+    platform to the posts that went out there.
+    """
+
+    proposed: int
+    approved: int
+    rejected: int
+    failed: int
+    published: dict[str, int]
+    calls: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """A project's figures over a period; every day of it has a row."""
 

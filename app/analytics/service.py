@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
 from app import clock
-from app.actions.records import Tally
+from app.actions.records import Status, Tally
 from app.actions.service import ActionService
 from app.analytics import repository
-from app.analytics.records import Content, Day, KindOfCall, Metrics, Period
+from app.analytics.records import Content, Day, Figures, KindOfCall, Metrics, Period
 from app.analytics.tables import ModelCallRow
 from app.db.engine import Database
 from app.errors import AppError
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 TOP_PROMPTS = 10
 PROMPT_CHARS = 200
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class AnalyticsService:
@@ -59,6 +60,44 @@ class AnalyticsService:
             top_prompts=tuple(prompts),
         )
 
+    def figures(self, first: date, last: date, platform: str = "", *, only_posts: bool = False) -> Figures:
+        """What happened from the first to the last day (UTC), both included; with a platform, to posts for it alone."""
+        since = datetime.combine(first, datetime.min.time(), UTC)
+        tallies = _wanted(self._actions.tally(since), platform, only_posts=only_posts)
+        with self._database.read() as session:
+            calls = [call for day, call in repository.by_day_and_kind(session, since) if day <= last]
+
+        def count(is_counted: Callable[[Tally], bool], day_of: Callable[[Tally], date | None]) -> int:
+            days = ((t, day_of(t)) for t in tallies if is_counted(t))
+            return sum(t.count for t, day in days if day is not None and first <= day <= last)
+
+        networks = sorted({t.platform for t in tallies if t.platform})
+        published = {
+            network: count(lambda t, network=network: t.is_published and t.platform == network, _finished_on)  # type: ignore[misc]
+            for network in networks
+        }
+        return Figures(
+            proposed=count(lambda _t: True, lambda t: t.created_on),
+            approved=count(lambda t: t.is_approved, lambda t: t.decided_on),
+            rejected=count(lambda t: t.is_rejected, lambda t: t.decided_on),
+            failed=count(lambda t: t.is_failed, lambda t: t.finished_on or t.decided_on),
+            published={network: n for network, n in published.items() if n},
+            calls=sum(call.calls for call in calls),
+            tokens=sum(call.prompt_tokens + call.completion_tokens for call in calls),
+            seconds=sum(call.seconds for call in calls),
+        )
+
+    def waiting(self, platform: str = "", *, only_posts: bool = False) -> int:
+        """How many actions wait for somebody's approval now; with a platform, posts for it alone."""
+        tallies = _wanted(self._actions.tally(_BEGINNING), platform, only_posts=only_posts)
+        return sum(t.count for t in tallies if t.status is Status.AWAITING_APPROVAL)
+
+    def last_published_on(self, platform: str = "") -> date | None:
+        """The day (UTC) of the newest post that went out; None when none ever did."""
+        tallies = _wanted(self._actions.tally(_BEGINNING), platform, only_posts=True)
+        days = (t.finished_on for t in tallies if t.is_published)
+        return max((day for day in days if day is not None), default=None)
+
 
 class CallRecorder:
     """What the project's model client tells of its calls."""
@@ -85,6 +124,16 @@ class CallRecorder:
                 repository.add(session, row)
         except AppError as error:
             log.warning("call_not_recorded", code=error.code, error=error.message)
+
+
+def _wanted(tallies: list[Tally], platform: str, *, only_posts: bool) -> list[Tally]:
+    if platform:
+        return [t for t in tallies if t.platform == platform]
+    return [t for t in tallies if t.platform] if only_posts else tallies
+
+
+def _finished_on(tally: Tally) -> date | None:
+    return tally.finished_on
 
 
 def _days(first: date, last: date) -> Iterable[date]:

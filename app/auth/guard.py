@@ -53,6 +53,7 @@ class Guard:
         self._app = app
         self._auth = auth
         self._hosts = settings.host_names
+        self._https_host = settings.public_https_host
         self._limiter = FailureLimiter()
         self._rates = RequestRates(settings.requests_per_user, settings.requests_per_address)
 
@@ -61,6 +62,9 @@ class Guard:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        if self._https_host and _host_of(scope) == self._https_host:
+            # A proxy with TLS stands in front, whether it says so or not: cookies and links are for https.
+            scope["scheme"] = "https" if scope["type"] == "http" else "wss"
         connection = HTTPConnection(scope)
         try:
             self._check_host(connection)
@@ -173,6 +177,10 @@ def _too_many(wait_s: int) -> TooManyRequests:
         code="too_many_failures",
         retry_after_s=wait_s,
     )
+
+
+def _host_of(scope: Scope) -> str:
+    return next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"), "")
 
 
 def _client_of(connection: HTTPConnection) -> str:

@@ -67,7 +67,7 @@ class AuthService:
                 SigninLinkRow(token_hash=_hash(token), created_at=at, expires_at=at + LINK_LIFETIME, used_at=None),
             )
             self._audit.record(session, "auth.link_created", actor="herald")
-        return f"{(base_url or self._settings.public_url).rstrip('/')}/signin?token={token}"
+        return f"{(base_url or self._settings.link_url).rstrip('/')}/signin?token={token}"
 
     def redeem(self, token: str) -> str:
         """Use the link up and open a browser session of the box's owner; returns the cookie's value.

@@ -151,7 +151,7 @@ class UserService:
                 ),
             )
             self._audit.record(session, "auth.reset_link_created", actor="herald", detail={"user_id": row.id})
-        return f"{self._settings.public_url}/reset?token={token}"
+        return f"{self._settings.link_url}/reset?token={token}"
 
     def reset_password(self, token: str, password: str) -> User:
         """Set the password; every session and every other link of the user ends.

@@ -81,11 +81,12 @@ class Turn:
     action: Proposal | None
 
 
-def turn_schema(offers: list[Offer], *, must_act: bool = False) -> dict[str, Any]:
+def turn_schema(offers: list[Offer], *, must_act: bool = False, may_count: bool = True) -> dict[str, Any]:
     """The JSON schema of a turn that may choose among ``offers`` (none: it can only reply).
 
     Args:
         must_act: the choice to act was made already; null is no choice any more.
+        may_count: whether the reply may hold digits.
     """
     choices: list[dict[str, Any]] = [] if must_act else [{"type": "null"}]
     definitions: dict[str, Any] = {}
@@ -94,7 +95,9 @@ def turn_schema(offers: list[Offer], *, must_act: bool = False) -> dict[str, Any
         definitions |= params.pop("$defs", {})
         choices.append(_object({"type": {"const": offer.action_type.name}, "params": params}))
     action = choices[0] if len(choices) == 1 else {"anyOf": choices}
-    reply = {"type": "string", "minLength": 1, "maxLength": MAX_REPLY_CHARS}
+    reply: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_REPLY_CHARS}
+    if not may_count:
+        reply = {"type": "string", "pattern": r"^[^0-9]{1,600}$"}
     schema = _object({"action": action, "reply": reply})
     return schema | {"$defs": definitions} if definitions else schema
 

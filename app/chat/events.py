@@ -33,6 +33,7 @@ class Answer:
     reply: str
     sources: list[dict[str, Any]]
     action: Action | None
+    lookups: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,12 @@ def answer_messages(
     ]
 
 
+def comment_messages(history: Sequence[PastMessage], message: str, looked_up: str) -> list[Message]:
+    """The prompt of what is said beside figures and lists that the user sees already."""
+    content = _with_notes("comment.md", [Note("looked up", looked_up)], message)
+    return [*_prefix(), *_past(history, hides_tainted=False), {"role": "user", "content": content}]
+
+
 def page_messages(question: str, notes: Sequence[Note]) -> list[Message]:
     """The prompt that answers a question from a page that was read; no conversation and no action in it."""
     return [

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.actions.schemas import ActionOut
 from app.chat.events import Answer
+from app.conversations.records import LookupOut
 from app.projects.records import ProjectId
 
 
@@ -30,6 +31,7 @@ class ChatOut(BaseModel):
     reply: str
     sources: list[dict[str, Any]]
     action: ActionOut | None
+    lookups: list[LookupOut]
 
     @classmethod
     def of(cls, answer: Answer) -> ChatOut:
@@ -40,4 +42,5 @@ class ChatOut(BaseModel):
             reply=answer.reply,
             sources=answer.sources,
             action=ActionOut.of(answer.action) if answer.action else None,
+            lookups=[LookupOut.model_validate(lookup) for lookup in answer.lookups],
         )

@@ -14,10 +14,15 @@ import structlog
 from app.accounts.service import AccountService
 from app.actions.records import Action
 from app.actions.service import ActionService
+from app.analytics.service import AnalyticsService
 from app.chat import prompt
 from app.chat.contract import Offer, PartialTurn, Turn, parse_turn, turn_schema
 from app.chat.decision import ASK_FOR_VALUES, Decision, decide
 from app.chat.events import Answer, Delta, Event, Failure, Progress
+from app.chat.lookups.asking import Asked
+from app.chat.lookups.steps import LookedUp, LookUps
+from app.chat.lookups.telling import comment_without_numbers
+from app.chat.lookups.tools import Toolbox, recorded
 from app.chat.offers import literal, refused_addresses
 from app.chat.opinion import opinion_of
 from app.chat.prompt import Note, PastMessage
@@ -51,6 +56,7 @@ class _Request:
     purpose: Purpose
     emit: Callable[[Event], None]
     passages: list[Passage] = field(default_factory=list)
+    looked_up: LookedUp = field(default_factory=list)
     unread: list[str] = field(default_factory=list)  # names of documents that are not in memory yet
 
     def progress(self, text: str) -> None:
@@ -78,6 +84,7 @@ class ChatService:
         accounts: AccountService,
         memory: MemoryService,
         llm: LlmClient,
+        analytics: AnalyticsService,
     ) -> None:
         self._database = database
         self._conversations = conversations
@@ -85,6 +92,7 @@ class ChatService:
         self._accounts = accounts
         self._memory = memory
         self._llm = llm
+        self._lookups = LookUps(Toolbox(memory, conversations, analytics), llm)
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
 
@@ -187,11 +195,42 @@ class ChatService:
         with self._database.read() as session:
             accounts = self._accounts.ports(session)
         decision = decide(text, history, accounts, self._llm)
-        if (decision.offer is None and not decision.question) or decision.is_written:
+        is_talk = decision.offer is None and not decision.question
+        told = self._looked_up(request) if is_talk else None
+        if told is None and (is_talk or decision.is_written):
             self._remember(request)
-        turn, passages = self._written(request, decision)
-        is_tainted = bool(passages) or decision.is_tainted
+        turn, passages = told or self._written(request, decision)
+        is_tainted = bool(passages) or bool(request.looked_up) or decision.is_tainted
         return self._keep(request, self._checked(request, turn), passages, actor, is_tainted=is_tainted)
+
+    def _looked_up(self, request: _Request) -> tuple[Turn, list[Passage]] | None:
+        """The answer to what the read-only tools answer; None for all else, and where they found nothing."""
+        asked, request.looked_up = self._lookups.run(
+            request.message, request.conversation_id, request.purpose, request.progress
+        )
+        found = [each for _, each in request.looked_up]
+        told = "\n\n".join(each.told for each in found if each.told)
+        notes = [note for each in found for note in each.notes]
+        passages = [passage for each in found for passage in each.passages]
+        if not told and not notes:
+            return None
+        if told:
+            request.emit(Delta(told))
+        if notes:
+            request.emit(Delta("\n\n" if told else ""))
+            messages = prompt.answer_messages(request.history, request.message, notes)
+            reply = self._generated(messages, [], request).reply
+        else:
+            reply = self._commented(request, asked, told)
+        return Turn("\n\n".join(part for part in (told, reply) if part), None), passages
+
+    def _commented(self, request: _Request, asked: Asked, told: str) -> str:
+        """What is left to say beside figures and lists, if more was asked for; it states no number of its own."""
+        if not asked.wants_comment:
+            return ""
+        messages = prompt.comment_messages(request.history, request.message, told)
+        reply = self._generated(messages, [], request, may_count=False).reply
+        return comment_without_numbers(reply)
 
     def _remember(self, request: _Request) -> None:
         """Look the topic up in memory, after a short wait for documents that were dropped a moment ago."""
@@ -231,11 +270,14 @@ class ChatService:
         messages = prompt.answer_messages(request.history, request.message, request.notes, writes=bool(offers))
         return self._generated(messages, offers, request)
 
-    def _generated(self, messages: list[Message], offers: list[Offer], request: _Request) -> Turn:
-        """The turn of exactly the decided type, its reply streamed as it is written."""
-        draft = PartialTurn(lambda text: request.emit(Delta(text)))
+    def _generated(
+        self, messages: list[Message], offers: list[Offer], request: _Request, *, may_count: bool = True
+    ) -> Turn:
+        """The turn of exactly the decided type. Its reply is streamed as it is written, unless it is checked yet."""
+        draft = PartialTurn(lambda text: request.emit(Delta(text if may_count else "")))
         finish_reason = None
-        pieces = self._llm.stream(messages, turn_schema(offers, must_act=bool(offers)), SAMPLING, request.purpose)
+        schema = turn_schema(offers, must_act=bool(offers), may_count=may_count)
+        pieces = self._llm.stream(messages, schema, SAMPLING, request.purpose)
         try:
             for piece in pieces:
                 draft.take(piece.text)
@@ -265,6 +307,7 @@ class ChatService:
     def _keep(self, request: _Request, turn: Turn, passages: list[Passage], actor: str, *, is_tainted: bool) -> Answer:
         """Store the reply and its proposal together."""
         sources = [_source(p) for p in passages_used(turn, passages)]
+        lookups = [recorded(call, found) for call, found in request.looked_up]
         reply = with_named_sources(turn.reply, sources) if turn.action is None else turn.reply
         with self._database.write() as session:
             action = None
@@ -284,8 +327,9 @@ class ChatService:
                 sources=sources,
                 is_tainted=is_tainted,
                 action_id=action.id if action else None,
+                lookups=lookups,
             )
-        return Answer(request.conversation_id, message.id, reply, sources, action)
+        return Answer(request.conversation_id, message.id, reply, sources, action, lookups)
 
 
 def _as_turn(action: Action | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from app.actions.schemas import ActionOut
+from app.conversations.records import LookupOut
 from app.services import ServicesDep
 
 router = APIRouter(tags=["conversations"])
@@ -39,6 +40,7 @@ class MessageOut(BaseModel):
     content: str
     sources: list[dict[str, Any]]
     action: ActionOut | None
+    lookups: list[LookupOut]
     created_at: datetime
 
 
@@ -77,6 +79,7 @@ def get_conversation(conversation_id: str, services: ServicesDep) -> Conversatio
                 content=m.content,
                 sources=m.sources,
                 action=ActionOut.of(actions[m.action_id]) if m.action_id in actions else None,
+                lookups=[LookupOut.model_validate(lookup) for lookup in m.lookups],
                 created_at=m.created_at,
             )
             for m in messages

@@ -30,7 +30,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message; ``role`` is user or assistant, ``sources`` are as in the answer to ``POST /chat``.
+    """One message; ``role`` is user or assistant, ``sources`` and ``lookups`` are as in the answer to ``POST /chat``.
 
     ``is_tainted``: it was made from documents or web pages, so a prompt that may choose an action never sees it.
     """
@@ -43,6 +43,7 @@ class StoredMessage:
     is_tainted: bool
     action_id: str | None
     created_at: datetime
+    lookups: list[dict[str, Any]]
 
 
 class ConversationService:
@@ -75,6 +76,7 @@ class ConversationService:
         sources: list[dict[str, Any]] | None = None,
         is_tainted: bool = False,
         action_id: str | None = None,
+        lookups: list[dict[str, Any]] | None = None,
     ) -> StoredMessage:
         """Add a message. Raises: NotFound when the conversation was deleted meanwhile."""
         conversation = _found(session, conversation_id)
@@ -88,6 +90,7 @@ class ConversationService:
             sources=sources or [],
             is_tainted=is_tainted,
             action_id=action_id,
+            lookups=lookups or [],
             created_at=at,
         )
         repository.add(session, row)
@@ -166,6 +169,7 @@ def _message(row: MessageRow) -> StoredMessage:
         row.is_tainted,
         row.action_id,
         row.created_at,
+        list(row.lookups),
     )
 
 

@@ -37,5 +37,6 @@ class MessageRow(ProjectScoped, Table):
     content: Mapped[str] = mapped_column(Text)
     sources: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     is_tainted: Mapped[bool] = mapped_column(default=False)
+    lookups: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     action_id: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -116,7 +116,7 @@ def _finish_reply(turn: Turn, streamed: str) -> None:
     if not streamed:
         out.out(invisibles.shown(turn["reply"]), end="", highlight=False)
     out.print()
-    for line in render.sources(turn["sources"]):
+    for line in (*render.sources(turn["sources"]), *render.lookups(turn["lookups"])):
         out.print(line)
 
 
@@ -221,7 +221,7 @@ def _show_follow_up(action: Action, follow_up: list[Message]) -> None:
             continue  # said already
         out.print()
         out.out(invisibles.shown(message["content"]), highlight=False)
-        for line in render.sources(message["sources"]):
+        for line in (*render.sources(message["sources"]), *render.lookups(message["lookups"])):
             out.print(line)
 
 
@@ -237,7 +237,7 @@ def show_conversation(client: HeraldClient, conversation_id: str) -> None:
         who = Text("you", "bold cyan") if message["role"] == "user" else Text("herald", "bold")
         out.print(who + plain(f"  {render.moment(message['created_at'])}", "dim"))
         out.out(invisibles.shown(message["content"]), highlight=False)
-        for line in render.sources(message["sources"]):
+        for line in (*render.sources(message["sources"]), *render.lookups(message["lookups"])):
             out.print(line)
         if message["action"]:
             out.print(render.card(message["action"], client.base_url))

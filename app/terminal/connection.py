@@ -58,4 +58,4 @@ def plain(text: object, style: str = "") -> Text:
 def connect() -> HeraldClient:
     """A client of this box's app, with its key. Raises: SettingsInvalid, KeyUnreadable."""
     settings = load_settings()
-    return HeraldClient(settings.public_url, api_key=settings.api_key_text())
+    return HeraldClient(settings.local_url, api_key=settings.api_key_text())

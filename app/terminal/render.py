@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app.client import Action, Health, Source
+from app.client import Action, Health, Lookup, Source, lookup_text
 from app.terminal.connection import plain
 
 STATUS_WORDS = {
@@ -106,6 +106,11 @@ def sources(found: Iterable[Source]) -> list[RenderableType]:
             + plain(shown, "dim")
         )
     return lines
+
+
+def lookups(found: Iterable[Lookup]) -> list[RenderableType]:
+    """What was looked up for a reply, one line each."""
+    return [plain(f"  ⌕ {lookup_text(lookup)}", "dim") for lookup in found]
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypedDict
 
-from app.client import Conversation, Message, Source
+from app.client import Conversation, Lookup, Message, Source, lookup_text
 from app.ui import cards, markup
 
 FOLLOW_UP_WAIT = timedelta(minutes=3)
@@ -127,7 +127,7 @@ def message_html(message: Message) -> str:
     """A stored message with its sources."""
     if message["role"] == "user":
         return user_html(message["content"])
-    return assistant_html(message["content"], message["sources"])
+    return assistant_html(message["content"], message["sources"], message["lookups"])
 
 
 def user_html(content: str) -> str:
@@ -135,9 +135,10 @@ def user_html(content: str) -> str:
     return f'<div class="h-message h-user"><bdi class="h-bubble" dir="auto">{markup.exact(content)}</bdi></div>'
 
 
-def assistant_html(content: str, sources: list[Source] | None = None) -> str:
-    """A finished reply with its sources."""
-    return f'<div class="h-message h-assistant"><div class="h-prose" dir="auto">{markup.markdown(content)}</div>{_sources(sources or [])}</div>'
+def assistant_html(content: str, sources: list[Source] | None = None, lookups: list[Lookup] | None = None) -> str:
+    """A finished reply with its sources and what was looked up for it."""
+    shown = f'<div class="h-prose" dir="auto">{markup.markdown(content)}</div>'
+    return f'<div class="h-message h-assistant">{shown}{_sources(sources or [])}{_lookups(lookups or [])}</div>'
 
 
 def live_html(turn_id: str, content: str, status: str) -> str:
@@ -148,6 +149,13 @@ def live_html(turn_id: str, content: str, status: str) -> str:
     )
     body = f'<div class="h-prose h-writing" dir="auto">{markup.markdown(content)}</div>' if content else waiting
     return f'<div class="h-message h-assistant" data-turn-live>{body}</div>'
+
+
+def _lookups(lookups: list[Lookup]) -> str:
+    if not lookups:
+        return ""
+    said = "; ".join(lookup_text(lookup) for lookup in lookups)
+    return f'<p class="h-place">Looked up: {markup.exact(said)}</p>'
 
 
 def _sources(sources: list[Source]) -> str:

@@ -20,7 +20,10 @@ from inference.upstream.vllm import VllmDialect
 from inference.upstream.vllm_plan import VllmPlan, find_cards, plan_vllm, read_model_shape
 from inference.upstream.vllm_process import VllmOptions, VllmProcess
 from inference.upstream.vocabulary import FolderVocabulary
+from models.catalog import load_catalog
+from models.errors import ModelError
 from models.home import herald_home
+from models.safetensors import locate_safetensors, read_manifest
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +64,24 @@ def vllm_folder() -> Path:
     return Path(base).expanduser() / "herald" / "vllm"
 
 
+def model_folder(settings: InferenceSettings) -> Path:
+    """What vLLM loads: the setting, else what ``herald models pull --safetensors`` brought, else what was converted.
+
+    Raises: StartupError for files that are damaged.
+    """
+    if settings.vllm_model:
+        return settings.vllm_model.expanduser()
+    model = load_catalog().models.get(settings.model)
+    if model is not None and read_manifest(model) is not None:
+        try:
+            return locate_safetensors(model)
+        except ModelError as error:
+            raise StartupError(str(error)) from error
+    return vllm_folder() / "models" / settings.model
+
+
 def _vllm(settings: InferenceSettings) -> UpstreamEngine:
-    folder = (settings.vllm_model or vllm_folder() / "models" / settings.model).expanduser()
+    folder = model_folder(settings)
     vocabulary = FolderVocabulary(folder)
     urls = [url.strip() for url in settings.vllm_urls.split(",") if url.strip()]
     if urls:

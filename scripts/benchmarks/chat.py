@@ -109,7 +109,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     settings = load_settings()
-    client = HeraldClient(settings.public_url, api_key=settings.api_key_text())
+    client = HeraldClient(settings.local_url, api_key=settings.api_key_text())
     try:
         client.chat("hello")  # the first turn fills the prefix cache, as the box's own warm-up does
         rows = measure_tokens(settings, options.rounds) + measure_turns(client, options.rounds)

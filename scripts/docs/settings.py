@@ -54,7 +54,17 @@ _FILES = (
 _COMMAND_LINE = (
     Setting("HERALD_ACCOUNT_PASSWORD", "", "Password for `herald accounts add` in a script; asked for when unset."),
 )
-_ENVIRONMENT_ONLY = {"HERALD_PYTHON", "HERALD_SECRETS_DIR", "HERALD_ACCOUNT_PASSWORD"}
+_RUNPOD = (
+    Setting("HERALD_SOURCE", "", "Repository that a RunPod pod clones; `herald runpod up` sets it."),
+    Setting("HERALD_REVISION", "", "Commit, branch or tag of it that the pod runs."),
+    Setting("HERALD_VOLUME", "/workspace", "Folder in the pod that lasts; data and models are in its folder `herald`."),
+)
+_ENVIRONMENT_ONLY = {
+    "HERALD_PYTHON",
+    "HERALD_SECRETS_DIR",
+    "HERALD_ACCOUNT_PASSWORD",
+    *(setting.name for setting in _RUNPOD),
+}
 
 
 def sections() -> dict[str, list[Setting]]:
@@ -73,6 +83,7 @@ def sections() -> dict[str, list[Setting]]:
     found["Secrets as files"] = list(_FILES)
     found["Set-up"] = list(_SETUP)
     found["Command line"] = list(_COMMAND_LINE)
+    found["In a RunPod pod"] = list(_RUNPOD)
     return found
 
 

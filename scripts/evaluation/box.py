@@ -38,7 +38,7 @@ def box(model: str, *, is_fresh: bool, inference_url: str = "") -> Iterator[Hera
     """
     if not is_fresh:
         settings = load_settings()
-        with HeraldClient(settings.public_url, api_key=settings.api_key_text()) as client:
+        with HeraldClient(settings.local_url, api_key=settings.api_key_text()) as client:
             yield client
         return
     with tempfile.TemporaryDirectory(prefix="herald-eval-") as home:

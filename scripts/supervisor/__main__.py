@@ -72,7 +72,7 @@ def _join(settings: Settings, instance: Instance) -> int:
         f"Herald is already running (pid {instance.running_pid() or 'unknown'}); ./scripts/down stops it.", flush=True
     )
     try:
-        if not wait_until_ready(f"{settings.public_url}/readyz", Ticker(), instance.is_running, _READY_LIMIT_S):
+        if not wait_until_ready(f"{settings.local_url}/readyz", Ticker(), instance.is_running, _READY_LIMIT_S):
             return _fail("Herald has just stopped.", "Run ./scripts/up again.")
     except NotReady as error:
         return _fail(str(error), f"Logs: {settings.home / 'logs'}")
@@ -93,7 +93,7 @@ def _up_attached(settings: Settings, instance: Instance) -> int:
     status = 0
     try:
         supervisor.start()
-        if wait_until_ready(f"{settings.public_url}/readyz", Ticker(), still_wanted, _READY_LIMIT_S):
+        if wait_until_ready(f"{settings.local_url}/readyz", Ticker(), still_wanted, _READY_LIMIT_S):
             _announce(settings)
             supervisor.run()
     except (KeepsCrashing, NotReady) as error:
@@ -119,7 +119,7 @@ def _up_detached(settings: Settings, instance: Instance) -> int:
             stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, cwd=_ROOT,
         )  # fmt: skip
     try:
-        if wait_until_ready(f"{settings.public_url}/readyz", Ticker(), lambda: daemon.poll() is None, _READY_LIMIT_S):
+        if wait_until_ready(f"{settings.local_url}/readyz", Ticker(), lambda: daemon.poll() is None, _READY_LIMIT_S):
             _announce(settings)
             return 0
         return _fail_with_log("Herald stopped while it was starting.", log)
@@ -222,7 +222,7 @@ def _announce(settings: Settings) -> None:
         check=False,
     )
     found = _LINK.search(link.stdout)
-    address = found.group(0) if found else settings.public_url
+    address = found.group(0) if found else settings.link_url
     note = "sign-in link, works once" if found else "for a sign-in link run: .venv/bin/herald signin"
     clear = "\r\x1b[K" if sys.stdout.isatty() else ""
     print(f"{clear}Herald is ready: {address} ({note})", flush=True)

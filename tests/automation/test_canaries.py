@@ -134,7 +134,13 @@ def use_chat(services: Services, inference: FakeInference, text: str) -> str:
     """Have a post proposed in a conversation, as the model sees it; returns the action's id."""
     llm = inference.client()
     chat = ChatService(
-        services.database, services.conversations, services.actions, services.accounts, services.memory, llm
+        services.database,
+        services.conversations,
+        services.actions,
+        services.accounts,
+        services.memory,
+        llm,
+        services.analytics,
     )
     params = {"platform": "x", "account": text.rpartition(" ")[2], "text": "Hello there"}
     inference.turns.append({"action": {"type": "post_social", "params": params}, "reply": "Here it is."})

@@ -15,7 +15,7 @@ from app import clock
 from app.errors import NotAuthenticated
 from app.keys import KeyUnreadable
 from app.main import create_app
-from app.services import Services
+from app.services import Services, build_services
 from app.settings import Settings
 from tests.app.conftest import BASE_URL
 
@@ -177,3 +177,18 @@ def test_a_broken_key_file_stops_the_start(services: Services, settings: Setting
     (settings.home / "keys" / "session.key").write_text("")
     with pytest.raises(KeyUnreadable):
         create_app(services=services, with_ui=False)
+
+
+def test_behind_a_proxy_with_tls_links_lead_there_and_the_cookie_is_secure(settings: Settings) -> None:
+    """Though the proxy speaks plain HTTP with the app and says nothing of itself."""
+    host = "pod-8000.proxy.example.net"
+    behind = build_services(settings.model_copy(update={"public_url": f"https://{host}", "allowed_hosts": [host]}))
+    with TestClient(create_app(services=behind, with_ui=False), base_url=f"http://{host}") as client:
+        link = behind.auth.create_signin_link()
+        assert link.startswith(f"https://{host}/signin?token=")
+        answer = client.get(link.removeprefix(f"https://{host}"), follow_redirects=False)
+        cookie = answer.headers["set-cookie"]
+        assert "secure" in cookie.lower()
+        mine = {"Cookie": cookie.partition(";")[0]}
+        assert client.post("/signout", headers=mine | {"Origin": "https://evil.example"}).status_code == 403
+        assert client.post("/signout", headers=mine | {"Origin": f"https://{host}"}).status_code < 400

@@ -84,7 +84,7 @@ def services(tmp_path: Path, traitor: Traitor, woken: list[str]) -> Iterator[Ser
     built.llm.close()
     built.llm = llm
     built.chat = ChatService(
-        built.database, built.conversations, built.actions, built.accounts, built.memory, built.llm
+        built.database, built.conversations, built.actions, built.accounts, built.memory, built.llm, built.analytics
     )
     built.outcomes = OutcomeReporter(built.database, built.conversations, built.actions, built.execution, built.llm)
     built.accounts.create(NewAccount("x", "acme", "acme", "https://x.com", password=PASSWORD), "test")

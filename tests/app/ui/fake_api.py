@@ -264,8 +264,15 @@ class FakeBox:
     # -- chat ------------------------------------------------------------------------------------------------
 
     def _say(self, conversation: dict[str, Any], role: str, content: str, **more: Any) -> dict[str, Any]:
-        message = {"id": self.new_id("msg"), "role": role, "content": content, "sources": [], "action_id": None}
-        message.update(created_at=now(), **more)
+        message = {
+            "id": self.new_id("msg"),
+            "role": role,
+            "content": content,
+            "sources": [],
+            "lookups": [],
+            "action_id": None,
+        }
+        message.update(lookups=[], created_at=now(), **more)
         conversation["messages"].append(message)
         conversation["updated_at"] = now()
         return message
