@@ -19,6 +19,11 @@ _LISTED = tomllib.loads((resources.files("app.chat.lookups") / "cues.toml").read
 _WITH_AUTHOR = re.compile(r"(?<!\w)(?:we|i|our|my|us|you|wir|ich|unsere?|nous|nos|nosotros|nuestr[oa]s?)(?!\w)", re.I)
 
 
+_PARTS = re.compile(r"[,;]|\?.+\?|(?<!\w)(?:and|und|et|y|compare[ds]?)(?!\w)", re.IGNORECASE)
+OVERVIEW = ("published", "rejected", "failed", "waiting")
+"""What statistics are, when none is named."""
+
+
 def _cue(words: str) -> re.Pattern[str]:
     joined = words.replace("\n", "")
     return re.compile(rf"(?<![\w'’])(?:{joined})(?![\w'’])", re.IGNORECASE)
@@ -37,11 +42,13 @@ class Asked:
         settled: calls whose params the words settle, in the order in which they are made.
         left_open: tools of which the model chooses the params.
         wants_comment: whether it asks for more than what is looked up ("… and what should we do?").
+        has_parts: whether it may ask for more than one thing, so that the model is asked again after a look-up.
     """
 
     settled: tuple[Call, ...] = ()
     left_open: tuple[str, ...] = ()
     wants_comment: bool = False
+    has_parts: bool = False
     fixed: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -61,8 +68,12 @@ def asked_in(message: str, today: date) -> Asked:
     if analytics := _analytics(message, today):
         settled.append(Call("read_analytics", analytics))
     elif _CUE["how_is_it"].search(message) and (_WITH_AUTHOR.search(message) or _CUE["posts"].search(message)):
-        left_open.append("read_analytics")
         fixed["read_analytics"] = _fixed(message, today, "30d")
+        if _CUE["overview"].search(message):
+            overview = fixed["read_analytics"] | {"figures": OVERVIEW}
+            settled.append(Call("read_analytics", ReadAnalytics.model_validate(overview)))
+        else:
+            left_open.append("read_analytics")
     if _CUE["assets"].search(message) and _CUE["lists"].search(message) and not _CUE["content"].search(message):
         status = next((name for name, cue in _STATUS.items() if cue.search(message)), "any")
         settled = [c for c in settled if c.tool != "read_analytics" or _CUE["posts"].search(message)]
@@ -72,7 +83,8 @@ def asked_in(message: str, today: date) -> Asked:
         words = " ".join(re.findall(r"\w{3,}", words))[:200]
         if words:
             settled.append(Call("find_conversations", FindConversations(words=words)))
-    return Asked(tuple(settled), tuple(left_open), bool(_CUE["beyond"].search(message)), fixed)
+    wants_comment, has_parts = bool(_CUE["beyond"].search(message)), bool(_PARTS.search(message))
+    return Asked(tuple(settled), tuple(left_open), wants_comment, has_parts, fixed)
 
 
 def _analytics(message: str, today: date) -> ReadAnalytics | None:

@@ -45,9 +45,9 @@ class LookUps:
 
     def _chosen(self, message: str, asked: Asked, done: LookedUp, purpose: Purpose) -> Call | None:
         """The model's choice where the words left something open."""
-        if not asked.left_open:
-            return None
         used = {call.tool for call, _ in done}
+        if not asked.left_open or (used and not asked.has_parts):
+            return None
         first = [name for name in asked.left_open if name not in used]
         others = [name for name in TOOLS if name not in used and name not in asked.left_open]
         return choose(self._llm, message, done, first or [*others, ANSWER], asked.fixed, purpose)

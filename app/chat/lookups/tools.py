@@ -1,7 +1,7 @@
 """The chat's read-only tools: the params that one may be called with, what it finds, and how that is told.
 
-Figures and lists are put into words here, by code. What is passed on as a note is text from documents or earlier
-conversations: it may be used in an answer, and never where anything is chosen.
+Figures, lists and what was said earlier are put into words here, by code. What is passed on as a note is text from
+documents: it may be used in an answer, and never where anything is chosen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.analytics.records import Figures
 from app.analytics.service import AnalyticsService
 from app.chat.lookups.periods import PERIOD, day_name, span_of
 from app.chat.prompt import Note
-from app.conversations.service import ConversationService
+from app.conversations.service import Conversation, ConversationService
 from app.memory.records import Asset, AssetStatus, Passage
 from app.memory.service import MemoryService
 from automation.sites.registry import SITES
@@ -26,7 +26,7 @@ from automation.sites.registry import SITES
 NOTES_CHARS = 3_600
 MAX_LISTED = 20
 MAX_CONVERSATIONS = 4
-EXCERPT_CHARS = 500
+QUOTE_CHARS = 400
 MAX_WORDS = 8
 
 Figure = Literal[
@@ -108,8 +108,8 @@ class Found:
     """What a call brought back.
 
     Attributes:
-        told: figures and lists in the words of code; "" for none.
-        notes: text of documents or conversations, which is untrusted.
+        told: figures, lists and quotes in the words of code; "" for none.
+        notes: text of documents, which is untrusted.
         passages: where notes of documents come from.
         count: how many things were found, which is all that a later choice is told.
     """
@@ -196,25 +196,25 @@ class Toolbox:
         most = max(hits.values(), default=0)
         best = [c for c in known.values() if hits[c.id] == most and most * 2 >= len(looked_for)]
         best = sorted(best, key=lambda c: c.updated_at, reverse=True)[:MAX_CONVERSATIONS]
-        lines = [f"- “{c.title}” ({day_name(c.updated_at.date())})" for c in best]
-        notes = tuple(
-            Note(f"earlier conversation “{c.title}”, {day_name(c.updated_at.date())}", self._excerpt(c.id, looked_for))
-            for c in best
-        )
+        lines = [line for c in best for line in self._quoted(c, looked_for)]
         head = f"Earlier conversations about this: {len(best)}"
-        return Found(told="\n".join([head, *lines]) if best else "", notes=notes, count=len(best))
+        return Found(told="\n".join([head, *lines]) if best else "", count=len(best))
 
-    def _excerpt(self, conversation_id: str, words: list[str]) -> str:
-        """The messages that hold the most of the words, as a dialogue, with the answer behind each."""
-        messages = self._conversations.messages(conversation_id)
+    def _quoted(self, conversation: Conversation, words: list[str]) -> list[str]:
+        """The conversation and what was said in it with the most of the words, letter by letter, with the answer."""
+        messages = self._conversations.messages(conversation.id)
         scores = [sum(word in m.content.casefold() for word in words) for m in messages]
-        chosen: set[int] = set()
-        for at in sorted(range(len(messages)), key=lambda i: -scores[i])[:2]:
-            if scores[at]:
-                chosen |= {at, at + 1} if messages[at].role == "user" else {at}
-        who = {"user": "Owner", "assistant": "Assistant"}
-        said = (messages[at] for at in sorted(chosen) if at < len(messages))
-        return "\n".join(f"{who.get(m.role, m.role)}: {m.content[:EXCERPT_CHARS]}" for m in said)
+        at = scores.index(max(scores)) if any(scores) else 0
+        chosen = (
+            messages[at : at + 2] if messages[at : at + 1] and messages[at].role == "user" else messages[at : at + 1]
+        )
+        who = {"user": "You", "assistant": "Herald"}
+        lines = [f"- “{conversation.title}” ({day_name(conversation.updated_at.date())})"]
+        for message in chosen:
+            said = " ".join(message.content.split())
+            shown = said if len(said) <= QUOTE_CHARS else f"{said[:QUOTE_CHARS].rsplit(' ', 1)[0]} …"
+            lines.append(f"  - {who.get(message.role, message.role)}: “{shown}”")
+        return lines
 
 
 def _asset_line(asset: Asset) -> str:

@@ -81,7 +81,7 @@ def test_documents_are_listed_with_what_became_of_them(ours: Services, toolbox: 
 
 
 def test_other_conversations_are_found_and_the_present_one_is_not(ours: Services, toolbox: Toolbox) -> None:
-    """By the most of the words, with what was said and answered as an untrusted note."""
+    """By the most of the words, with what was said and answered, letter by letter."""
     said = "We have a stall at the Christmas market on 12 December."
     earlier = ours.conversations.create(said)
     ours.conversations.append(earlier.id, "user", said)
@@ -92,7 +92,7 @@ def test_other_conversations_are_found_and_the_present_one_is_not(ours: Services
     found = toolbox.run(Call("find_conversations", FindConversations(words="christmas market stall")), present.id)
     assert found.count == 1
     assert "20 November 2026" in found.told
-    assert found.notes[0].text == f"Owner: {said}\nAssistant: Noted: 12 December."
+    assert found.told.endswith(f"  - You: “{said}”\n  - Herald: “Noted: 12 December.”")
 
 
 def test_another_projects_things_are_not_looked_up(ours: Services, services: Services, toolbox: Toolbox) -> None:
