@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import structlog
 from sqlalchemy.orm import Session
 
@@ -16,6 +14,7 @@ from app.actions.tables import ActionRow
 from app.actions.workers import is_process_alive
 from app.audit.service import AuditService
 from app.db.engine import Database
+from app.processes import process_space
 
 log = structlog.get_logger(__name__)
 
@@ -100,4 +99,4 @@ def _is_orphan(session: Session, row: ActionRow) -> bool:
     if not clock.left_s(row.lease):
         return True
     worker = repository.worker(session, row.worker_id) if row.worker_id else None
-    return worker is not None and worker.host == socket.gethostname() and not is_process_alive(worker.process)
+    return worker is not None and worker.host == process_space() and not is_process_alive(worker.process)

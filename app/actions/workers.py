@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from app.actions.records import WorkerState
 from app.actions.rules import is_worker_dead
 from app.actions.tables import WorkerRow
 from app.db.engine import Database
+from app.processes import process_space
 
 FORGET_WORKERS_AFTER = timedelta(days=7)
 
@@ -30,7 +30,7 @@ class WorkerRegister:
         A lease that is over is not renewed: a worker that was stopped for longer must not find itself still in office.
         """
         at = clock.now()
-        row = WorkerRow(id=worker_id, host=socket.gethostname(), process=_own_process(), started_at=at, last_seen_at=at)
+        row = WorkerRow(id=worker_id, host=process_space(), process=_own_process(), started_at=at, last_seen_at=at)
         with self._database.write() as session:
             repository.save_heartbeat(session, row)
             repository.forget_workers_before(session, at - FORGET_WORKERS_AFTER)
@@ -53,7 +53,7 @@ class WorkerRegister:
 
 
 def is_process_alive(process: str) -> bool:
-    """Whether the process ``<pid>:<start in ticks>`` of this machine still runs."""
+    """Whether the process ``<pid>:<start in ticks>`` of this machine, or container, still runs."""
     pid, _, ticks = process.partition(":")
     return _start_ticks(int(pid)) == ticks
 

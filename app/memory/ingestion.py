@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -31,6 +30,7 @@ from app.memory.scanner import VirusScanner
 from app.memory.sniffing import sniff
 from app.memory.storage import Originals
 from app.memory.tables import AssetRow
+from app.processes import process_space
 
 log = structlog.get_logger(__name__)
 
@@ -294,7 +294,7 @@ def _page_count(sections: list[Section], media_type: str) -> int:
 
 
 def _claim_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[-100:]
+    return f"{process_space()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"[-100:]
 
 
 def _is_held(row: AssetRow) -> bool:
@@ -302,7 +302,7 @@ def _is_held(row: AssetRow) -> bool:
     if row.claimed_by is None or row.claimed_until is None or row.claimed_until < clock.now():
         return False
     host, pid, _ = row.claimed_by.rsplit(":", 2)
-    if host != socket.gethostname():
+    if host != process_space():
         return True
     try:
         os.kill(int(pid), 0)

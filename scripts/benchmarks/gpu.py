@@ -121,6 +121,7 @@ def vllm_options(options: argparse.Namespace, card: Card | None, log: Path) -> V
     found = VllmOptions(
         python=Path(python).expanduser(), folder=options.folder, model=options.model, log=log,
         context_tokens=CONTEXT_TOKENS, max_sequences=most, planned=planned,
+        more="" if card is not None else "--enforce-eager",
     )  # fmt: skip
     require(found)
     return found

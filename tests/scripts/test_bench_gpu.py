@@ -136,6 +136,7 @@ def test_the_table_says_whether_an_aim_is_reached() -> None:
     assert "not reached" in text[2]
 
 
+@pytest.mark.slow
 def test_streams_json_and_batches_are_measured(gateway: Running) -> None:
     """Against the real server: every part comes to a positive speed on both sides."""
     options = gpu.options_of(["--streams", "2", "--rounds", "1", "--requests", "1"])

@@ -13,6 +13,7 @@ import time_machine
 from sqlalchemy import text
 
 from app import clock
+from app.actions import workers
 from app.actions.execution import ClaimLost
 from app.actions.records import Action, Claim, Status
 from app.actions.rules import MAX_DEATHS, WORKER_DEAD_AFTER_S
@@ -255,6 +256,22 @@ def test_kill_nine_is_noticed_without_waiting_for_the_heartbeat(
     assert services.execution.recover() == 1
     status = services.actions.get(action.id).status
     assert status is (Status.UNCONFIRMED if is_irreversible else Status.APPROVED)
+
+
+def test_a_worker_in_another_container_is_not_taken_for_dead(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process number means nothing here; its lease says when it fell silent."""
+    action = approved(services)
+    monkeypatch.setattr(workers, "process_space", lambda: "this-machine.another-container")
+    monkeypatch.setattr(workers, "_own_process", lambda: "4194304:1")
+    services.execution.heartbeat("elsewhere")
+    monkeypatch.undo()
+    assert services.execution.claim(action.id, "elsewhere") is not None
+    assert services.execution.recover() == 0
+    with time_machine.travel(clock.now() + LONG_AFTER, tick=False):
+        services.execution.recover()
+    assert services.actions.get(action.id).status is Status.APPROVED
 
 
 def test_the_worker_state_says_whether_one_was_seen(services: Services) -> None:
