@@ -10,13 +10,16 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from app.chat.asking import asks_for_a_fact
 from app.chat.spans import addresses
+from app.facts import words_in
 from app.llm import Message
 from automation.actions.registry import ACTION_TYPES
 from automation.sites.registry import SITES
 
 HISTORY_MESSAGES = 8
 HISTORY_CHARS = 3_000
+NOT_IN_MEMORY = "(No document in memory answers this, so you do not know.)"
 WITHHELD = "(An answer from a document or a page; its text is left out here.)"
 
 
@@ -43,7 +46,8 @@ class Note:
 
 def turn_messages(history: Sequence[PastMessage], message: str) -> list[Message]:
     """The prompt of a turn that needs no documents: no text of documents or pages stands in it."""
-    return [*_prefix(), *_past(history, hides_tainted=True), {"role": "user", "content": _hinted(message)}]
+    said = [past.content for past in history if past.role == "user"]
+    return [*_prefix(), *_past(history, hides_tainted=True), {"role": "user", "content": _hinted(message, said)}]
 
 
 def answer_messages(
@@ -80,11 +84,17 @@ def turn_json(reply: str, action: dict[str, Any] | None) -> str:
     return json.dumps({"action": action, "reply": reply}, ensure_ascii=False)
 
 
-def _hinted(message: str) -> str:
-    """The message, with a word on what the addresses in it may be good for: without it, a small model tends to talk
-    about a page that it has not read."""
-    found = addresses(message)
-    return f"{message}\n(You have not read {', '.join(found)} yet.)" if found else message
+def _hinted(message: str, said: Sequence[str] = ()) -> str:
+    """The message, with a word on what is not known: without it, a small model tends to talk about a page that it has
+    not read, and to answer a question that no document answers by the nearest example, or by an invention.
+
+    Args:
+        said: the user's earlier messages; a question about what one of them told may be answered from it.
+    """
+    if found := addresses(message):
+        return f"{message}\n(You have not read {', '.join(found)} yet.)"
+    is_unknown = asks_for_a_fact(message) and not words_in(message) & words_in("\n".join(said))
+    return f"{message}\n{NOT_IN_MEMORY}" if is_unknown else message
 
 
 def _with_notes(template: str, notes: Sequence[Note], message: str) -> str:

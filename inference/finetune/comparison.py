@@ -66,7 +66,10 @@ def written(
     """What the engine writes for each example, greedily and within its schema, by adapter. Closes the backend."""
 
     async def all_of_them() -> dict[str | None, list[str]]:
-        settings = InferenceSettings(model=backend.info.model, inference_max_sequences=TOGETHER)
+        # Nobody waits for these: on a busy machine they take their time.
+        settings = InferenceSettings(
+            model=backend.info.model, inference_max_sequences=TOGETHER, inference_queue_timeout_s=86_400.0
+        )
         engine = LocalEngine(settings, lambda: backend)
         await engine.start()
         try:
