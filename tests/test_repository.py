@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PRODUCT = ("app", "automation", "inference", "models")
 _LARGEST_FILE_BYTES = 1_000_000
 # Declared by name, and part of the contract of what is declared: FastAPI is made of Starlette, AnyIO and Pydantic.
-_EXTRAS = {"inference/finetune": "finetune"}
+_EXTRAS = {"inference/cluster": "cluster", "inference/finetune": "finetune"}
 """Folders whose packages an extra brings."""
 _COME_WITH = {
     "starlette": "fastapi",

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from app.client import ApiError
 from app.errors import AppError, InvalidInput
 from app.settings import load_settings
+from app.terminal import batch_cluster
+from app.terminal.batch_cluster import Cluster
 from app.terminal.batch_endpoint import ENDED, Batch, BatchEndpoint, digest
 from app.terminal.batch_files import ResultFile, first_error, write_errors, write_remaining
 from app.terminal.connection import EXIT_ERROR, EXIT_INTERRUPTED, err, out, plain, reported, show_error
@@ -35,6 +37,14 @@ def batch() -> None:
 def run(
     source: Annotated[Path, typer.Argument(help="Requests in OpenAI's batch format, one a line.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Results; those that it holds are kept.")],
+    cluster: Annotated[
+        str, typer.Option("--cluster", help="A Ray cluster: ray://HOST:10001, HOST:6379 on a node, or local.")
+    ] = "",
+    workers: Annotated[int, typer.Option(min=0, help="With --cluster: workers; 0 is as many as suit it.")] = 0,
+    cpus: Annotated[int, typer.Option(min=1, help="With --cluster: processors of a worker.")] = 1,
+    gpus: Annotated[
+        int, typer.Option(min=-1, help="With --cluster: GPUs of a worker; -1 is one where there are.")
+    ] = -1,
 ) -> None:
     """Answer every request of a file. Interrupted or killed, the same command goes on where it was.
 
@@ -42,6 +52,8 @@ def run(
     request has an answer, 1 when some failed, 130 after Ctrl-C.
     """
     with reported(), _files_reported():
+        if cluster:
+            raise typer.Exit(batch_cluster.run(Cluster(cluster, workers, cpus, gpus), source, output))
         settings = load_settings()
         with BatchEndpoint(settings.inference_origin, settings.inference_key_text()) as endpoint:
             status = _run(endpoint, source, output)

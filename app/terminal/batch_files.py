@@ -107,6 +107,12 @@ def write_errors(path: Path, lines: Iterable[bytes]) -> int:
     return count
 
 
+def is_answer(line: bytes) -> bool:
+    """Whether a line of results is an answer rather than a failure."""
+    response = _object(line).get("response")
+    return isinstance(response, dict) and response.get("status_code") == 200
+
+
 def first_error(path: Path) -> str:
     """What the first line of an error file says."""
     with path.open("rb") as file:

@@ -35,6 +35,10 @@ class Answer:
     request_id: str
     body: dict[str, Any]
 
+    def response(self) -> dict[str, Any]:
+        """As the output file holds it."""
+        return {"status_code": self.status_code, "request_id": self.request_id, "body": self.body}
+
     @property
     def should_wait(self) -> bool:
         """Whether the same request may be taken later: the engine was full or not ready."""
@@ -47,6 +51,27 @@ class Answer:
 
 
 Execute = Callable[[str, dict[str, Any]], Awaitable[Answer]]
+
+
+async def answer_line(execute: Execute, endpoint: str, body: dict[str, Any]) -> Answer:
+    """Answer one request: wait while the engine is full, and try a few times again when it broke down."""
+    attempts = 0
+    while True:
+        answer = await execute(endpoint, body)
+        attempts += 1
+        if not answer.should_wait and not (answer.may_succeed_again and attempts < MAX_ATTEMPTS):
+            return answer
+        await asyncio.sleep(min(MAX_PAUSE_S, 0.5 * attempts))
+
+
+def result_entry(custom_id: str, response: dict[str, Any] | None, error: dict[str, Any] | None) -> dict[str, Any]:
+    """A line of the output. Source: OpenAI API reference, "The request output object" of batches."""
+    return {
+        "id": f"batch_req_{secrets.token_hex(12)}",
+        "custom_id": custom_id,
+        "response": response,
+        "error": error,
+    }
 
 
 class BatchRunner:
@@ -157,13 +182,7 @@ class BatchRunner:
             raise problems.exceptions[0] from None
 
     async def _run_line(self, job: _Job, line: BatchLine) -> None:
-        attempts = 0
-        while True:
-            answer = await self._execute(job.record.endpoint, line.body)
-            attempts += 1
-            if not answer.should_wait and not (answer.may_succeed_again and attempts < MAX_ATTEMPTS):
-                break
-            await asyncio.sleep(min(MAX_PAUSE_S, 0.5 * attempts))
+        answer = await answer_line(self._execute, job.record.endpoint, line.body)
         await asyncio.wrap_future(self._writer.submit(job.keep, line, answer))
 
     async def _settle(self, job: _Job) -> None:
@@ -229,8 +248,7 @@ class _Job:
 
     def keep(self, line: BatchLine, answer: Answer) -> None:
         """Write a result and count it. Raises: OSError."""
-        response = {"status_code": answer.status_code, "request_id": answer.request_id, "body": answer.body}
-        self._append(line.custom_id, response, None, is_failure=answer.status_code != 200)
+        self._append(line.custom_id, answer.response(), None, is_failure=answer.status_code != 200)
         if answer.status_code == 200:
             self.record.usage.add(answer.body.get("usage") or {})
 
@@ -242,13 +260,7 @@ class _Job:
                 self._append(line.custom_id, None, error, is_failure=True)
 
     def _append(self, custom_id: str, response: Any, error: Any, *, is_failure: bool) -> None:
-        entry = {
-            "id": f"batch_req_{secrets.token_hex(12)}",
-            "custom_id": custom_id,
-            "response": response,
-            "error": error,
-        }
-        (self._errors if is_failure else self._output).append(entry)
+        (self._errors if is_failure else self._output).append(result_entry(custom_id, response, error))
         self.record.request_counts.failed += is_failure
         self.record.request_counts.completed += not is_failure
 

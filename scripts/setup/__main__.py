@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         "--extra",
         action="append",
         default=[],
-        choices=["test", "check"],
+        choices=["test", "check", "cluster", "finetune"],
         help="also install this dependency group",
     )
     parser.add_argument("--model", action="append", default=[], metavar="NAME", help="also fetch this model")
