@@ -75,7 +75,6 @@ class Pipeline:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        context.scheduling_strategy = "SPREAD"
         lines = ray.data.from_arrow_refs(blocks)
         return lines.map_batches(
             Worker,

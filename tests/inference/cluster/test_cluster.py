@@ -157,15 +157,15 @@ def wait_for_nodes(port: int, environment: dict[str, str]) -> None:
     raise AssertionError(found.stderr)
 
 
-def workers_of() -> list[int]:
-    """The processes of the workers that answer lines, as Ray names them."""
+def workers_of(nodes_folder: Path) -> list[int]:
+    """The processes of this cluster's workers that answer lines, as Ray names them."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            title = (folder / "cmdline").read_text()
+            title, environment = (folder / "cmdline").read_text(), (folder / "environ").read_text()
         except (OSError, UnicodeDecodeError):
             continue
-        if title.startswith("ray::") and "Worker" in title:
+        if title.startswith("ray::") and "(Worker)" in title and str(nodes_folder) in environment:
             found.append(int(folder.name))
     return found
 
@@ -241,14 +241,14 @@ def test_every_line_has_one_answer_and_a_refused_one_is_in_the_errors(cluster: s
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(600)
-def test_a_worker_that_is_killed_loses_and_doubles_nothing(cluster: str, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(cluster: str, nodes_folder: Path, tmp_path: Path) -> None:
     """Its blocks are answered by another; the file has each id once."""
     wanted = write_input(tmp_path / "in.jsonl", 60, max_tokens=40)
     command = [sys.executable, "-m", "app.cli", "batch", "run", "in.jsonl", "-o", "out.jsonl", "--cluster", cluster]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     shards = tmp_path / ".out.jsonl.shards"
     wait_until(lambda: list(shards.glob("*.jsonl")) or process.poll() is not None)
-    victims = workers_of()
+    victims = workers_of(nodes_folder)
     assert victims
     os.kill(victims[0], signal.SIGKILL)
     output, _ = process.communicate(timeout=500)
