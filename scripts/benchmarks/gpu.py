@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -296,6 +297,8 @@ def _say(text: str) -> None:
 def main(arguments: list[str]) -> int:
     """Measure and print; 0 when it was measured, whatever came of it; 1 when it could not be."""
     options = options_of(arguments)
+    # Being told to end unwinds the stack, so that no vLLM is left behind on the card.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         card = choose_card(find_cards(), on_cpu=options.on_cpu)
         with tempfile.TemporaryDirectory(prefix="herald-bench-gpu-") as folder:
