@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -47,7 +48,8 @@ class Originals:
                 hint="Free some space on the disk that holds HERALD_HOME, then upload it again.",
             ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what went wrong is said already
+                partial.unlink()
 
     def get(self, sha256: str, filename: str) -> bytes:
         """The content, checked. Raises: OriginalMissing."""

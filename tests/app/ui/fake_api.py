@@ -334,6 +334,7 @@ class FakeBox:
             "message_id": said["id"],
             "reply": reply,
             "sources": sources,
+            "lookups": [],
             "action": action,
         }
 
