@@ -74,7 +74,8 @@ def _compare(
     learned: Sequence[tuple[np.ndarray, np.ndarray]],
     tell: Tell,
 ) -> tuple[list[Compared], float]:
-    backend = comparison.open_backend(base, job.model, job.max_tokens, adapter)
+    room = job.max_tokens + comparison.MAX_TEXT_TOKENS  # the longest prompt and the longest text
+    backend = comparison.open_backend(base, job.model, room, adapter)
     name = adapter.stem
     if name not in backend.info.adapters:
         backend.close()
