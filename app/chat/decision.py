@@ -16,7 +16,7 @@ from app.chat import platforms
 from app.chat.classifier import probabilities
 from app.chat.contract import Offer
 from app.chat.dictation import Dictation, dictation_of
-from app.chat.features import Before, Evidence, evidence_of
+from app.chat.features import SHOWS_A_DRAFT, Before, Evidence, evidence_of
 from app.chat.form_values import gives_values, values_of
 from app.chat.offers import page_offer, post_offer, usable_addresses
 from app.chat.opinion import opinion_of
@@ -30,7 +30,7 @@ SURE = 0.97
 MIN_PROBABILITY = 0.5
 """An action less probable than this is not proposed: the answer is words, and the user can say it more plainly."""
 
-MAX_ASSENT_WORDS = 12
+MAX_ASSENT_WORDS = 16
 MAX_YES_WORDS = 4
 MAX_RENAMING_WORDS = 5
 ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
@@ -190,7 +190,7 @@ def _settled_text(
 
 def draft_in(reply: str) -> str:
     """The draft that a reply shows, without the words around it; "" when it is not plain which part that is."""
-    text = _ASKS_BACK.sub("", reply.strip()).strip()
+    text = SHOWS_A_DRAFT.sub("", _ASKS_BACK.sub("", reply.strip()).strip(), count=1)
     if re.search(r"(?m)^\s*(?:[-*•]|\d+[.)])\s", text):
         return ""  # a list of several
     text = _INTRODUCES.sub("", text, count=1) if _INTRODUCES.match(text) and "draft" in text[:80].lower() else text

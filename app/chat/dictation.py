@@ -23,7 +23,16 @@ _NAMES_A_THING = re.compile(
 _CLAUSE = re.compile(r"\b(?:that|dass|que|che|dat)\s*$", re.IGNORECASE)
 _ONLY_PUNCTUATION = re.compile(r"^[\s,.;:!?…–—-]*$")
 _REQUEST_GOES_ON = re.compile(
-    r"^[\s,.;–—-]*(?:please|thanks|thank you|and|then|on|to|as|bitte|danke|por favor|merci)\b", re.I
+    r"^[\s,.;–—-]*(?:please|(?:many )?thanks|thank you|cheers|ta|(?:kind )?regards|and|then|on|to|as|bitte|danke|"
+    r"vielen dank|por favor|gracias|merci|grazie|obrigad[oa]|bedankt)\b",
+    re.I,
+)
+# "put this on X word for word …": what follows is the text, without a sign.
+_VERBATIM = re.compile(
+    r"^(?P<frame>[^:\n]{0,80}?\b(?:word for word|exactly (?:as|like) (?:i|we) (?:say|said|write|wrote) (?:it|this)|"
+    r"verbatim|wörtlich|wortwörtlich|mot pour mot|palabra por palabra|parola per parola|letterlijk))[\s,]+"
+    r"(?P<text>\S+(?: \S+){3,})$",
+    re.IGNORECASE | re.DOTALL,
 )
 # The text first, the request behind it: "We are closed today. Post that on X please."
 _BEHIND = re.compile(
@@ -124,9 +133,9 @@ def _after_dash(message: str) -> Dictation | None:
 
 
 def _around_request(message: str) -> Dictation | None:
-    """A whole sentence before or behind a bare request."""
-    match = _BEHIND.match(message) or _BARE.match(message)
-    if not match or (match.re is _BARE and not platforms.mentions(match["frame"])):
+    """A whole sentence before or behind a bare request, or all that follows "word for word"."""
+    match = _VERBATIM.match(message) or _BEHIND.match(message) or _BARE.match(message)
+    if not match or (match.re is not _BEHIND and not platforms.mentions(match["frame"])):
         return None
     return Dictation(_unquoted(match["text"].strip()), f"{match['frame'].strip()} :", "plain")
 

@@ -53,6 +53,10 @@ _ASKS_TO_PUBLISH = re.compile(
 )
 
 
+SHOWS_A_DRAFT = re.compile(r"^[^\n]{0,80}:[ \t]*\n\s*(?=[^\s\-*•\d])")
+"""A reply that introduces a text on the lines below: "Here is a draft:" and the draft; no list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What the assistant said last: its words, and the type of the action that it proposed with them or None."""
@@ -135,6 +139,8 @@ def _context_of(before: Before | None) -> str:
         return before.action_type
     if _ASKS_TO_PUBLISH.search(before.reply) and re.search(r"post|publi|read|veröff|tweet", before.reply, re.I):
         return "offer_read" if re.search(r"\bread\b", before.reply, re.I) else "offer_post"
+    if SHOWS_A_DRAFT.match(before.reply):
+        return "offer_post"
     return "asked" if before.reply.rstrip().endswith("?") or "address" in before.reply else "said"
 
 

@@ -12,7 +12,7 @@ from app.chat.spans import addresses
 
 MAX_FIELDS = 50
 MAX_LOWER_CASE_WORDS = 3  # "owner ali demir": a key and a name, all in lower case
-MIN_QUESTION_WORDS = 4  # a shorter value ends in the question mark of the request: "… and the postcode LS1 4AP?"
+MIN_SENTENCE_WORDS = 4  # a shorter value ends in the question mark of the request: "… and the postcode LS1 4AP?"
 _AND = r"and|und|et|y|e|en|&|with|mit|avec|con|com|met"
 _KEYS = (
     r"(?:full|first|last|given|family|business|company|stand|rider|user|contact|serial|phone|order|customer)?[ -]?"
@@ -26,12 +26,25 @@ _KEYS = (
     r"voornaam|achternaam|telefoon|stad|bedrijf|maat"
 )
 _PAIR = re.compile(
-    rf"(?:(?:^|[,;.!?\n–—(]|\b(?:{_AND})\b)\s*(?P<key>[^\W\d_][\w'’/-]*(?: [\w'’/-]+){{0,3}}?)"
+    rf"(?:(?:^|[,;.!?\n–—(]|\s/|\b(?:{_AND})\b)\s*(?P<key>[^\W\d_][\w'’/-]*(?: [\w'’/-]+){{0,3}}?)"
     r"|\s(?P<word>[^\W\d_][\w'’/-]*))(?<!\d)\s*[:=]\s*(?=\S)(?!//)(?![^\W\d_]\w*\s*[:=]\s)",
     re.IGNORECASE,
 )
 _SEPARATORS = re.compile(
-    rf"\s*(?:[;\n]|,(?!\d))\s*(?:(?:{_AND})\s+)?|(?<!\d)\.\s+(?=[^\W\d_])|\s+(?:{_AND})\s+", re.IGNORECASE
+    rf"\s*(?:[;\n]|,(?!\d)|\s/\s)\s*(?:(?:{_AND})\s+)?|(?<!\d)\.\s+(?=[^\W\d_])|\s+(?:{_AND})\s+", re.IGNORECASE
+)
+_LIST_SEPARATORS = re.compile(r"\s*(?:[;\n]|,(?!\d)|\s/\s)\s*|\.\s+(?=[^\W\d_])")
+_LABEL = re.compile(r"^(?P<key>[^\W\d_][\w'’-]+)\s+(?P<value>\S.*)$")
+MAX_LABELLED_WORDS = 8
+# "serial number is HW22 area is Leeds", spoken without a comma: a key of two words begins where no word in lower case
+# is before it.
+_SPOKEN = re.compile(
+    r"(?:^|(?<=[\dA-ZÀ-Ý])\s|(?<=[\dA-ZÀ-Ý]\w)\s|(?<=\s))"
+    r"(?P<key>(?:(?<![a-z] )[a-zà-ÿ]+ )?[a-zà-ÿ]+) (?:is|ist|est|es) (?=\S)"
+)
+_LIST_NAMES = re.compile(
+    r"^(?:(?:these|the|following|as)\s+)*(?:particulars|details|values|data|info|follows|angaben|daten|datos|données|dati)$",
+    re.IGNORECASE,
 )
 _IS = re.compile(
     r"^(?:(?:my|the|our|die|der|das|le|la|il|el|o|a)\s+)?(?P<key>[^\W\d_][\w ]{1,24}?)\s+(?:is|ist|est|es|è|é)\s+"
@@ -56,9 +69,10 @@ _AS_NAME = re.compile(
 )
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _TAIL = re.compile(
-    r"[\s,.;!]*(?:\b(?:and (?:then )?(?:send|submit) (?:it|this|the form)(?: off)?|please|pls|plz|thanks?|thank you|"
-    r"bitte|por favor)\b"
-    r"[\s.!]*)*$",
+    r"[\s,.;!🙏😊❤️♥-]*(?:\b(?:(?:and (?:then )?|please )?(?:send|submit) (?:it|this|the form)(?: off)?|please|pls|plz|"
+    r"(?:many )?thanks?(?: a lot| so much)?|thank ?you(?: so much)?|cheers|ta|sorry|merci|danke(?: schön)?|bitte|"
+    r"grazie|gracias|obrigad[oa]|dank je|bedankt|por favor|grande|vergelt's gott)\b"
+    r"[\s.!🙏😊❤️♥]*)*$",
     re.IGNORECASE,
 )
 _OPENING = re.compile(
@@ -82,7 +96,7 @@ def values_of(message: str) -> dict[str, str]:
         for part in (after, before):
             if fields := _fields_in(part):
                 return fields
-    return {} if found_addresses else _fields_in(message)
+    return {} if found_addresses else _fields_in(message, is_list=True)
 
 
 def gives_values(message: str) -> bool:
@@ -98,11 +112,20 @@ def gives_values(message: str) -> bool:
     return any(w[:1].isupper() and w.strip(".,!?\"'") not in {"I", "I'm"} for w in words[1:]) and len(words) > 6
 
 
-def _fields_in(text: str) -> dict[str, str]:
-    text = _TAIL.sub("", _OPENING.sub("", text, count=1))
-    if not text:
+def _fields_in(text: str, *, is_list: bool = False) -> dict[str, str]:
+    is_list = is_list or text.lstrip()[:1] in {":", "→", "-", "–"}
+    text = _OPENING.sub("", text, count=1)
+    if "\n" not in text.strip():  # of a list line by line, each line may be a sentence
+        text = _TAIL.sub("", text)
+    if not text.strip():
         return {}
-    fields = _by_sign(text) or {m["key"]: m["value"] for m in _AS_KEY.finditer(text)} or _by_segment(text)
+    fields = (
+        _by_sign(text)
+        or {m["key"]: m["value"] for m in _AS_KEY.finditer(text)}
+        or _spoken(text)
+        or _by_segment(text)
+        or (_by_label(text) if is_list else {})
+    )
     if not fields:
         if name := _AS_NAME.search(text):
             fields["name"] = name["value"]
@@ -114,10 +137,13 @@ def _fields_in(text: str) -> dict[str, str]:
 def _by_sign(text: str) -> dict[str, str]:
     """ "key: value" and "key=value": a value reaches to the next key."""
     pairs = list(_PAIR.finditer(text))
+    if len(pairs) == 1 and _LIST_NAMES.match(_key(pairs[0]["key"] or pairs[0]["word"])):
+        listed = text[pairs[0].end() :]
+        return _by_segment(listed) or _by_label(listed)
     fields = _by_segment(text[: pairs[0].start()]) if pairs else {}
     for pair, following in zip(pairs, [*pairs[1:], None], strict=False):
         value = text[pair.end() : following.start() if following else len(text)]
-        fields[_key(pair["key"] or pair["word"])] = _value(value)
+        fields[_key(pair["key"] or pair["word"])] = _value(value, keeps_stop="\n" in text).removesuffix(" /")
     return {key: value for key, value in fields.items() if key and value}
 
 
@@ -152,14 +178,34 @@ def _by_segment(text: str) -> dict[str, str]:
     return fields
 
 
+def _spoken(text: str) -> dict[str, str]:
+    """ "serial number is HW22 area is Leeds": two or more keys, and no sign between them."""
+    keys = list(_SPOKEN.finditer(text))
+    if len(keys) < 2 or re.search(r"[,;:\n]", text):
+        return {}
+    ends = [following.start() for following in keys[1:]] + [len(text)]
+    values = (re.sub(rf"\s+(?:{_AND})\s*$", "", text[key.end() : end]) for key, end in zip(keys, ends, strict=True))
+    return {_key(key["key"]): _value(value) for key, value in zip(keys, values, strict=True)}
+
+
+def _by_label(text: str) -> dict[str, str]:
+    """ "Menge 8 Fässer, Liefertag Donnerstag": two or more short pieces of a list, a label and its value each."""
+    pieces = [_TAIL.sub("", piece) for piece in _LIST_SEPARATORS.split(text)]
+    found = [_LABEL.match(piece) for piece in pieces if piece]
+    labelled = [m for m in found if m and len(m[0].split()) <= MAX_LABELLED_WORDS and not _NOT_A_KEY.match(m["key"])]
+    if len(labelled) < 2 or len(labelled) != len(found):
+        return {}
+    return {match["key"]: _value(match["value"]) for match in labelled}
+
+
 def _key(text: str) -> str:
     return re.sub(r"^(?:my|the|our|and|with)\s+", "", text.strip(), flags=re.IGNORECASE)
 
 
-def _value(text: str) -> str:
+def _value(text: str, *, keeps_stop: bool = False) -> str:
     value = text.strip()
-    is_question = value.endswith("?") and len(value.split()) >= MIN_QUESTION_WORDS
-    if not is_question:
+    is_sentence = value.endswith(("?", ".") if keeps_stop else "?") and len(value.split()) >= MIN_SENTENCE_WORDS
+    if not is_sentence:
         value = _TAIL.sub("", value.rstrip("?")).strip()
     if len(value) > 1 and value[0] in "\"“„«'" and value[-1] in "\"”“»'":
         value = value[1:-1]

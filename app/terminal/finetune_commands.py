@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.db.scope import DEFAULT_PROJECT
 from app.errors import AppError, NotFound
 from app.settings import load_settings
 from app.terminal import render
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
     from app.llm import LlmClient
 
 app = typer.Typer(help="Let the model learn from the texts that you edited and approved.", no_args_is_help=True)
-ProjectOption = Annotated[str, typer.Option("--project", help="The project's id.")]
+ProjectOption = Annotated[str, typer.Option("--project", help="The project's id; without it, the first one's.")]
 ACTOR = "cli"
 
 
 @app.command("train")
 def train(
     name: Annotated[str, typer.Option(help="How the adapter is called; without it, the next free name.")] = "",
-    project: ProjectOption = DEFAULT_PROJECT,
+    project: ProjectOption = "",
     epochs: Annotated[int, typer.Option(min=1, max=20, help="How often each text is learned from.")] = 3,
     batch: Annotated[int, typer.Option(min=1, max=64, help="Texts at once: fewer take less memory.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same adapter.")] = 7,
@@ -54,7 +53,7 @@ def train(
 
 @app.command("list")
 def list_adapters(
-    project: ProjectOption = DEFAULT_PROJECT,
+    project: ProjectOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
 ) -> None:
     """List the project's adapters, the newest first."""
@@ -75,7 +74,7 @@ def list_adapters(
 
 
 @app.command("use")
-def use(name: str, project: ProjectOption = DEFAULT_PROJECT) -> None:
+def use(name: str, project: ProjectOption = "") -> None:
     """Let the project write with an adapter."""
     with _finetune(project) as (service, llm):
         service.use(name, actor=ACTOR)
@@ -88,7 +87,7 @@ def use(name: str, project: ProjectOption = DEFAULT_PROJECT) -> None:
 
 
 @app.command("rollback")
-def roll_back(name: str, project: ProjectOption = DEFAULT_PROJECT) -> None:
+def roll_back(name: str, project: ProjectOption = "") -> None:
     """Stop writing with an adapter; the one that was used before it is used again, else the model alone."""
     with _finetune(project) as (service, llm):
         now = service.roll_back(name, actor=ACTOR)
@@ -120,8 +119,11 @@ def _bar() -> Progress:
 
 @contextmanager
 def _finetune(project: str) -> Iterator[tuple[FinetuneService, LlmClient]]:
-    from app.finetune.service import FinetuneService  # late: only these commands need the database
+    from app.db.scope import DEFAULT_PROJECT  # late: only these commands need the database
+    from app.finetune.service import FinetuneService
     from app.services import build_services
+
+    project = project or DEFAULT_PROJECT
 
     with reported():
         settings = load_settings()

@@ -156,6 +156,7 @@ def test_the_model_is_asked_only_in_doubt_and_can_be_done_without() -> None:
     ("reply", "draft"),
     [
         ("Here is a draft: Buy oak. Shall I post it?", "Buy oak."),
+        ("Gern, mein Vorschlag:\n\nKühe heim! Ab 11 Uhr: Blasmusik.", "Kühe heim! Ab 11 Uhr: Blasmusik."),
         ("“Buy oak.” Shall I post it, or change something?", "Buy oak."),
         ("1. Buy oak\n2. Buy elm\nShall I post one?", ""),
         ("Oak or elm? We have both.", "Oak or elm? We have both."),

@@ -43,6 +43,11 @@ def test_a_detail_is_not_a_dictated_text(message: str) -> None:
         ("insta post please - we play at nine", "we play at nine"),
         ("We are closed today. Please tweet that.", "We are closed today."),
         ("Post on X We open at 9am tomorrow!", "We open at 9am tomorrow!"),
+        ("tweet this word for word burst pipe turn the tap off first", "burst pipe turn the tap off first"),
+        (
+            'Publish on Instagram this text: "First snow! Two rooms are free." Many thanks, Resi',
+            "First snow! Two rooms are free.",
+        ),
     ],
 )
 def test_a_dictated_text_is_found_exactly(message: str, text: str) -> None:

@@ -42,6 +42,23 @@ def test_no_values_are_made_up(message: str) -> None:
         ),
         ("The form at a.example/f has to be sent: Name: Open Door", {"Name": "Open Door"}),
         ("a.example/f, message: When do you deliver?", {"message": "When do you deliver?"}),
+        (
+            "a.example/f name is Oak and Son phone is 0113 area is Leeds",
+            {"name": "Oak and Son", "phone": "0113", "area": "Leeds"},
+        ),
+        (
+            "a.example/f → club: Rueda / amount: 85 / contact person: Ana",
+            {"club": "Rueda", "amount": "85", "contact person": "Ana"},
+        ),
+        ("Kundennummer 20417, Menge 8 Fässer. Merci!", {"Kundennummer": "20417", "Menge": "8 Fässer"}),
+        (
+            "a.example/f, details: pupil name Conor Daly, test centre Naas",
+            {"pupil name": "Conor Daly", "test centre": "Naas"},
+        ),
+        (
+            "a.example/f\nName: Ada\nMessage: Two bottles came too late.",
+            {"Name": "Ada", "Message": "Two bottles came too late."},
+        ),
     ],
 )
 def test_values_are_read_to_the_letter(message: str, fields: dict[str, str]) -> None:
