@@ -14,6 +14,7 @@ from app.conversations import repository
 from app.conversations.tables import ConversationRow, MessageRow
 from app.db.engine import Database
 from app.errors import NotFound
+from app.text import refuse_control_characters
 
 TITLE_MAX_CHARS = 80
 
@@ -135,7 +136,11 @@ class ConversationService:
             return _message(row) if row else None
 
     def newest(self, containing: str = "", limit: int = 50) -> list[Conversation]:
-        """The most recently used first; only those that contain the text (case aside), if one is given."""
+        """The most recently used first; only those that contain the text (case aside), if one is given.
+
+        Raises: InvalidInput for control characters, which no message holds and a full-text query ends at.
+        """
+        refuse_control_characters(containing, "The search")
         with self._database.read() as session:
             return [_conversation(row) for row in repository.newest(session, limit, containing)]
 

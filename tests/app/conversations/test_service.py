@@ -80,6 +80,13 @@ def test_search_looks_into_titles_and_messages_literally(
     assert [c["id"] for c in listed] == ([conversation.id] if found else [])
 
 
+def test_a_search_with_a_control_character_is_refused(client: TestClient) -> None:
+    """A NUL ends a full-text query in the middle of a quoted word."""
+    answer = client.get("/api/v1/conversations", params={"q": "!Wr\x00E"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "text_unacceptable"
+
+
 def test_deleting_keeps_the_action_for_the_log(client: TestClient, services: Services) -> None:
     """Messages go; what was done stays recorded."""
     conversation = services.conversations.create("x")
