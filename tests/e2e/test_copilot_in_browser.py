@@ -100,7 +100,7 @@ def test_from_signing_up_to_the_figures(browser: BrowserContext, url: str) -> No
     page.locator("input[type=file]").set_input_files(five_documents())
     documents = page.locator("#documents")
     for name in ("events.pdf", "shipping.docx", "visiting.html", "classes.csv", "prices.md"):
-        expect(documents.locator("li", has_text=name)).to_contain_text(re.compile(r"\d+ passages?"), timeout=WITHIN_MS)
+        expect(documents.locator("tr", has_text=name)).to_contain_text(re.compile(r"\d+ passages?"), timeout=WITHIN_MS)
     shot(page, "2-documents")
 
     page.get_by_label("Ask your documents").fill("How much is a flat white?")

@@ -27,13 +27,8 @@ from tests.automation.hands import scripted
 from tests.automation.test_egress import Listener
 
 MODULES = (REGISTRY, scripted.__name__)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_scripted_action_afterwards() -> Iterator[None]:
-    """The registry is as the product has it when other tests run."""
-    yield
-    scripted.ACTION_TYPES.pop(scripted.SCRIPTED.name, None)
+# Importing it registered it, for the children alone: here the registry stays as the product has it.
+scripted.ACTION_TYPES.pop(scripted.SCRIPTED.name, None)
 
 
 @pytest.fixture(scope="module")
