@@ -38,10 +38,7 @@ _LABEL = re.compile(r"^(?P<key>[^\W\d_][\w'’-]+)\s+(?P<value>\S.*)$")
 MAX_LABELLED_WORDS = 8
 # "serial number is HW22 area is Leeds", spoken without a comma: a key of two words begins where no word in lower case
 # is before it.
-_SPOKEN = re.compile(
-    r"(?:^|(?<=[\dA-ZÀ-Ý])\s|(?<=[\dA-ZÀ-Ý]\w)\s|(?<=\s))"
-    r"(?P<key>(?:(?<![a-z] )[a-zà-ÿ]+ )?[a-zà-ÿ]+) (?:is|ist|est|es) (?=\S)"
-)
+_SPOKEN = re.compile(r"(?:^|(?<=\s))(?P<key>(?:(?<![a-z] )[a-zà-ÿ]+ )?[a-zà-ÿ]+) (?:is|ist|est|es) (?=\S)")
 _LIST_NAMES = re.compile(
     r"^(?:(?:these|the|following|as)\s+)*(?:particulars|details|values|data|info|follows|angaben|daten|datos|données|dati)$",
     re.IGNORECASE,
