@@ -424,9 +424,13 @@ def status(as_json: JsonOption = False) -> None:
 
 @app.command()
 def doctor() -> None:
-    """Print what inference found on this machine (cores, memory, GPUs), what it chose for it, and why."""
+    """Print what inference found on this machine and chose for it, and whether the storage of documents works."""
+    from app.terminal.documents import show_storage
+
     # A process of its own: the app never loads what serves models.
     status = subprocess.run([sys.executable, "-m", "inference.doctor"], check=False).returncode
+    with reported():
+        show_storage(load_settings())
     raise typer.Exit(status)
 
 

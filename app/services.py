@@ -38,9 +38,10 @@ from app.media.service import MediaService
 from app.memory.embedder import Embedder
 from app.memory.index import VectorIndex
 from app.memory.ingestion import IngestionService
+from app.memory.object_storage import Bucket, BucketOriginals
 from app.memory.scanner import VirusScanner
 from app.memory.service import MemoryService
-from app.memory.storage import Originals
+from app.memory.storage import Originals, OriginalStore
 from app.network.service import NetworkService
 from app.projects.service import ProjectService
 from app.recipes.service import RecipeService
@@ -94,7 +95,7 @@ class Services:
 
     def clear_leftovers(self) -> None:
         """Remove files of deleted projects that nobody got round to."""
-        for clear in (self.ingestion.clear_leftovers, self.media.clear_leftovers, self._evidence.clear_leftovers):
+        for clear in (self.media.clear_leftovers, self._evidence.clear_leftovers, self.ingestion.clear_leftovers):
             clear()
 
     def close(self) -> None:
@@ -129,7 +130,7 @@ def build_services(
     projects = ProjectService(database, box_audit, auth.users)
     wake = wake or _queue_wake(settings, RUN_ACTION)
     wake_ingestion = wake_ingestion or _queue_wake(settings, INGEST_ASSETS)
-    originals, index = Originals(settings.documents_dir), VectorIndex()
+    originals, index = originals_of(settings), VectorIndex()
     scanner = VirusScanner(settings.clamd) if settings.clamd else None
     ingestion = IngestionService(database, embedder or llm, originals, settings.embedding_model, scanner)
     evidence = EvidenceFolders(database, settings.evidence_dir)
@@ -196,6 +197,15 @@ def _queue_wake(settings: Settings, task: str) -> Callable[[str], None]:
         enqueue(row_id, task=task, huey=huey)
 
     return wake
+
+
+def originals_of(settings: Settings) -> OriginalStore:
+    """Where the settings keep the originals of documents. Connects to nothing."""
+    if not settings.s3_url:
+        return Originals(settings.documents_dir)
+    access_key, secret_key = settings.s3_key_texts()
+    where = Bucket(settings.s3_url, settings.s3_bucket, access_key, secret_key, settings.s3_region, settings.s3_prefix)
+    return BucketOriginals(where)
 
 
 def services_of(connection: HTTPConnection) -> Services:

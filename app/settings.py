@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict, SettingsError
 
 from app import keys
@@ -108,6 +108,20 @@ class Settings(HeraldSettings):
         description="Keys of the vault (URL-safe base64 of 32 bytes, comma-separated; the first one seals) in place of "
         "the file `keys/vault.key`.",
     )
+    s3_url: str = Field(
+        "",
+        description="S3-compatible server, such as `https://s3.example.com`, that keeps the documents' originals in "
+        "place of the folder `documents` of the data home. Needs a bucket and its key.",
+    )
+    s3_bucket: str = Field(
+        "", description="Bucket of the documents' originals; Herald does not make it.", validate_default=True
+    )
+    s3_access_key: SecretStr | None = Field(None, description="Access key of the bucket.", validate_default=True)
+    s3_secret_key: SecretStr | None = Field(None, description="Its secret key.", validate_default=True)
+    s3_region: str = Field("us-east-1", min_length=1, description="Region, as the server wants it in signatures.")
+    s3_prefix: Annotated[str, Field(pattern=r"^([\w-][\w.-]*/)*$", max_length=200)] = Field(
+        "", description="Folder in the bucket, such as `herald/`; each box needs one of its own."
+    )
     audit_anchor: Path | None = Field(
         None, description="Second file, on another disk or host, that the audit chain's head is written to."
     )
@@ -142,7 +156,7 @@ class Settings(HeraldSettings):
             raise ValueError("must be an origin without a path, such as https://herald.example.org")
         return value.rstrip("/")
 
-    @field_validator("api_key", "inference_key", "vault_key")
+    @field_validator("api_key", "inference_key", "vault_key", "s3_access_key", "s3_secret_key")
     @classmethod
     def _is_header_safe(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not all(33 <= ord(c) <= 126 for c in value.get_secret_value()):
@@ -154,6 +168,33 @@ class Settings(HeraldSettings):
     def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
             raise ValueError("must begin with redis:// or rediss://")
+        return value
+
+    @field_validator("s3_url")
+    @classmethod
+    def _is_storage(cls, value: str) -> str:
+        if not value:
+            return value
+        url = TypeAdapter(AnyHttpUrl).validate_python(value)
+        if (url.path or "/") != "/" or url.query or url.fragment or url.username:
+            raise ValueError("must be scheme, host and port alone, such as https://s3.example.com")
+        return value.rstrip("/")
+
+    @field_validator("s3_bucket")
+    @classmethod
+    def _is_bucket(cls, value: str) -> str:
+        if value:
+            from minio.helpers import check_bucket_name  # here, because few boxes have a bucket
+
+            check_bucket_name(value, strict=True)
+        return value
+
+    @field_validator("s3_bucket", "s3_access_key", "s3_secret_key")
+    @classmethod
+    def _is_given_with_storage(cls, value: str | SecretStr | None, info: ValidationInfo) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if info.data.get("s3_url") and not text:
+            raise ValueError(f"{PREFIX}S3_URL is set and needs it")
         return value
 
     @field_validator("home", "audit_anchor")
@@ -246,6 +287,11 @@ class Settings(HeraldSettings):
     def queue_url_text(self) -> str:
         """Where the queue's server is; empty for the file."""
         return _remembered(self.queue_url) if self.queue_url else ""
+
+    def s3_key_texts(self) -> tuple[str, str]:
+        """Access key and secret key of the bucket."""
+        access_key, secret_key = (_remembered(k) if k else "" for k in (self.s3_access_key, self.s3_secret_key))
+        return access_key, secret_key
 
     def inference_key_text(self) -> str:
         """The key that the inference server wants."""

@@ -36,6 +36,7 @@ from automation.tasks import ActionRunner
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 60.0
+LEFTOVERS_EVERY_S = 3_600.0
 _MAX_POLL_S = 0.5
 
 
@@ -86,13 +87,16 @@ class Worker:
         self._quietly("ingestion_sweep", self._ingestion.sweep)
         self._quietly("leftovers", self._services.clear_leftovers)
         log.info("worker_ready", worker_id=self.id)
-        last_sweep = time.monotonic()
+        last_sweep = last_clearing = time.monotonic()
         while not self._stop.wait(1.0):
             self._quietly("tick", self._runner.tick)
             if time.monotonic() - last_sweep >= SWEEP_EVERY_S:
                 last_sweep = time.monotonic()
                 self._quietly("sweep", self._runner.sweep)
                 self._quietly("ingestion_sweep", self._ingestion.sweep)
+            if time.monotonic() - last_clearing >= LEFTOVERS_EVERY_S:
+                last_clearing = time.monotonic()
+                self._quietly("leftovers", self._services.clear_leftovers)
         log.info("worker_stopping", worker_id=self.id)
         self._consumer.stop_flag.set()
         self._ingestion.stop()

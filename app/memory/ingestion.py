@@ -28,7 +28,7 @@ from app.memory.index import SIGN_BYTES, signs_of
 from app.memory.records import PDF, AssetError, AssetStatus, Chunk, Section
 from app.memory.scanner import VirusScanner
 from app.memory.sniffing import sniff
-from app.memory.storage import Originals
+from app.memory.storage import OriginalStore
 from app.memory.tables import AssetRow
 from app.processes import process_space
 
@@ -56,7 +56,7 @@ class IngestionService:
         self,
         database: Database,
         embedder: Embedder,
-        originals: Originals,
+        originals: OriginalStore,
         embedding_model: str,
         scanner: VirusScanner | None = None,
     ) -> None:
@@ -113,19 +113,24 @@ class IngestionService:
 
         def remove() -> None:
             for sha256 in contents:
-                with self._database.write() as session:  # with the lock held, or an upload could slip in
-                    if not repository.is_content_used(session, sha256):
-                        self._originals.remove(sha256)
+                self._remove_unused(sha256)
 
         return remove
 
     def clear_leftovers(self) -> None:
-        """Remove stored files that belong to no asset."""
+        """Remove stored files that belong to no asset. Raises: StorageUnavailable."""
         with self._database.read() as session:
             wanted = repository.used_contents(session)
-        removed = self._originals.clear_leftovers(wanted)
-        if removed:
-            log.info("originals_removed", count=removed)
+        unwanted = [name for name in self._originals.leftovers() if name not in wanted]
+        for name in unwanted:
+            self._remove_unused(name)
+        if unwanted:
+            log.info("originals_removed", count=len(unwanted))
+
+    def _remove_unused(self, sha256: str) -> None:
+        with self._database.write() as session:  # with the lock held, or an upload could slip in
+            if not repository.is_content_used(session, sha256):
+                self._originals.remove(sha256)
 
     # -- claims -------------------------------------------------------------------------------------------------
 

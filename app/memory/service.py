@@ -28,7 +28,7 @@ from app.memory.index import VectorIndex
 from app.memory.ingestion import CLAIM_S, IngestionService, asset_error, checked_vectors
 from app.memory.records import EVERYTHING, Asset, AssetStatus, Passage, SearchFilter
 from app.memory.sniffing import sniff
-from app.memory.storage import Originals
+from app.memory.storage import OriginalStore, StorageUnavailable
 from app.memory.tables import AssetRow
 from app.settings import Settings
 from app.text import checked_text
@@ -74,7 +74,7 @@ class MemoryService:
         embedder: Embedder,
         settings: Settings,
         ingestion: IngestionService,
-        originals: Originals,
+        originals: OriginalStore,
         index: VectorIndex,
         wake: Wake,
     ) -> None:
@@ -93,7 +93,7 @@ class MemoryService:
     def upload(self, filename: str, content: bytes, actor: str, tags: Sequence[str] = ()) -> tuple[Asset, bool]:
         """Keep a file; the worker takes it in. The second value is False when the same content was there already.
 
-        Raises: TooLarge, UnsupportedType, InvalidInput (empty, mislabelled, bad tags), StorageFull.
+        Raises: TooLarge, UnsupportedType, InvalidInput (empty, mislabelled, bad tags), StorageFull, StorageUnavailable.
         """
         asset, is_new = self._kept(
             filename, content, checked_tags(tags), lambda s, row: self._record_added(s, row, actor)
@@ -165,12 +165,12 @@ class MemoryService:
             return _asset(row)
 
     def content(self, asset_id: str) -> tuple[Asset, bytes]:
-        """The asset and its original. Raises: NotFound, OriginalMissing."""
+        """The asset and its original. Raises: NotFound, OriginalMissing, StorageUnavailable."""
         asset = self.asset(asset_id)
         return asset, self._originals.get(asset.sha256, asset.filename)
 
     def delete(self, asset_id: str, actor: str) -> None:
-        """Forget the asset: its file, its chunks, their vectors. Raises: NotFound."""
+        """Forget the asset: its file (later when the storage is away), its chunks, their vectors. Raises: NotFound."""
         with self._database.write() as session:
             row = _found(repository.by_id(session, asset_id), asset_id)
             self._audit.record(session, "memory.removed", actor=actor, detail=_detail(row))
@@ -262,7 +262,12 @@ class MemoryService:
             finish(session, row)
             session.flush()
             asset = _asset(row)
-        self._originals.put(content, sha256)  # once more: before the row was there, another's deletion could take it
+        try:
+            self._originals.put(
+                content, sha256
+            )  # once more: before the row was there, another's deletion could take it
+        except StorageUnavailable as error:  # which nobody saw happen: it was stored a moment ago
+            log.warning("original_not_made_sure_of", asset_id=asset.id, error=error.message)
         return asset, True
 
     def _check_size(self, filename: str, content: bytes) -> None:
@@ -293,7 +298,10 @@ class MemoryService:
     def _remove(self, session: Session, row: AssetRow) -> None:
         repository.remove(session, row.id)
         if not repository.is_content_used(session, row.sha256):  # with the lock held, or an upload could slip in
-            self._originals.remove(row.sha256)
+            try:
+                self._originals.remove(row.sha256)
+            except StorageUnavailable as error:  # the worker removes it when the storage is back
+                log.warning("original_left", asset_id=row.id, error=error.message)
 
     def _wake_quietly(self, asset_id: str) -> None:
         try:

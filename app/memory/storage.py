@@ -1,4 +1,4 @@
-"""The originals of assets, each once by the SHA-256 of its content, under ``<home>/documents``."""
+"""Where the originals of assets lie, each once by the SHA-256 of its content: a folder; a bucket has its own module."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from app.db.engine import StorageFull
 from app.errors import Unavailable
@@ -20,6 +21,31 @@ class OriginalMissing(Unavailable):
     """The stored original is gone or was changed."""
 
     code = "original_missing"
+
+
+class StorageUnavailable(Unavailable):
+    """The storage cannot be used at the moment, or as it is set."""
+
+    code = "storage_unavailable"
+
+
+class OriginalStore(Protocol):
+    """What memory needs of a storage; the same tests hold the folder and the bucket to it."""
+
+    def put(self, content: bytes, sha256: str) -> None:
+        """Store durably; the same content again makes it new. Raises: StorageFull, StorageUnavailable."""
+
+    def get(self, sha256: str, filename: str) -> bytes:
+        """The content, checked. Raises: OriginalMissing, StorageUnavailable."""
+
+    def remove(self, sha256: str) -> None:
+        """Forget the content, if it is there. Raises: StorageUnavailable."""
+
+    def leftovers(self) -> Iterator[str]:
+        """Names of what has lain here for an hour or longer; whoever asks knows which are wanted.
+
+        Raises: StorageUnavailable.
+        """
 
 
 class Originals:
@@ -56,9 +82,9 @@ class Originals:
         try:
             content = self.path_of(sha256).read_bytes()
         except OSError as error:
-            raise _missing(filename, error.strerror or str(error)) from error
+            raise missing(filename, error.strerror or str(error)) from error
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise _missing(filename, "its content is not what was uploaded")
+            raise missing(filename, "its content is not what was uploaded")
         return content
 
     def remove(self, sha256: str) -> None:
@@ -66,7 +92,7 @@ class Originals:
         self.path_of(sha256).unlink(missing_ok=True)
 
     def leftovers(self) -> Iterator[str]:
-        """Names of files that have lain here for an hour or longer; whoever asks knows which of them are wanted."""
+        """Names of files that have lain here for an hour or longer, also of cut-off uploads."""
         if not self._folder.is_dir():
             return
         oldest = time.time() - LEFTOVER_AGE_S
@@ -74,22 +100,26 @@ class Originals:
             if path.is_file() and path.stat().st_mtime < oldest:
                 yield path.name
 
-    def clear_leftovers(self, wanted: Collection[str]) -> int:
-        """Remove what has lain here for an hour and belongs to no asset (a deleted project's); how many it was."""
-        removed = 0
-        for name in self.leftovers():
-            if name not in wanted:
-                (self._folder / name).unlink(missing_ok=True)
-                removed += 1
-        return removed
-
     def path_of(self, sha256: str) -> Path:
         """Where the content lies."""
         return self._folder / sha256
 
 
-def _missing(filename: str, reason: str) -> OriginalMissing:
+def missing(filename: str, reason: str) -> OriginalMissing:
+    """The error for an original that cannot be had."""
     return OriginalMissing(
         f"The stored original of {filename} cannot be read: {reason}.",
         hint="Delete the asset and upload the file again.",
     )
+
+
+def try_out(store: OriginalStore) -> None:
+    """Write one small original, read it, list, and delete it. Raises: what the storage cannot do."""
+    content = os.urandom(32)
+    sha256 = hashlib.sha256(content).hexdigest()
+    store.put(content, sha256)
+    try:
+        store.get(sha256, "the trial")
+        next(iter(store.leftovers()), None)
+    finally:
+        store.remove(sha256)

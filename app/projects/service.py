@@ -111,7 +111,7 @@ class ProjectService:
         for remove_files in removals:
             try:
                 remove_files()
-            except (AppError, OSError) as error:  # the worker removes what lies about when it starts
+            except (AppError, OSError) as error:  # the worker removes what lies about
                 log.warning("project_files_left", project_id=project_id, error=str(error))
 
     # -- members

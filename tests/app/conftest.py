@@ -15,6 +15,7 @@ from app.main import create_app
 from app.services import Services, build_services
 from app.settings import Settings
 from tests.app.fakes import FakeEmbedder, Waker
+from tests.app.s3_server import S3Server, running
 
 KEY = "test-key-0123456789"
 BASE_URL = "http://127.0.0.1:8000"
@@ -58,6 +59,20 @@ def services(settings: Settings, migrated: Path, embedder: FakeEmbedder, waker: 
     services = build_services(settings, embedder=embedder, wake=waker)
     yield services
     services.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server; ``s3`` is what tests take."""
+    yield from running()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server) -> Iterator[S3Server]:
+    """A running S3 server with an empty bucket."""
+    yield s3_server
+    s3_server.come_back()
+    s3_server.empty()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from app import clock
 from app.memory import ingestion
 from app.memory.records import AssetStatus, SearchFilter
+from app.memory.storage import Originals
 from app.services import Services
 from tests.app.fakes import FakeEmbedder
 
@@ -179,3 +181,19 @@ def test_leftover_files_are_cleared(services: Services) -> None:
     with time_machine.travel(clock.now() + timedelta(hours=2), tick=True):
         services.ingestion.clear_leftovers()
     assert list(services.settings.documents_dir.iterdir()) == [kept]
+
+
+def test_what_is_uploaded_while_leftovers_are_listed_stays(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing of a bucket takes a while, and an old original may be wanted again meanwhile."""
+    content = b"We open at nine."
+    sha256 = hashlib.sha256(content).hexdigest()
+    Originals(services.settings.documents_dir).put(content, sha256)
+
+    def listed(_self: Originals) -> list[str]:
+        services.memory.upload("hours.txt", content, "t")
+        return [sha256]
+
+    monkeypatch.setattr(Originals, "leftovers", listed)
+    services.ingestion.clear_leftovers()
+    (asset,) = services.memory.assets()
+    assert services.memory.content(asset.id)[1] == content
