@@ -290,7 +290,8 @@ class Lance:
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
     def find(self, vector: Matrix, words: str) -> list[int]:
-        query = self._table.search(vector).metric("cosine").nprobes(20).refine_factor(10).limit(K).select(["id", "_distance"])
+        query = self._table.search(vector).metric("cosine").nprobes(20).refine_factor(10).limit(K)
+        query = query.select(["id", "_distance"])
         return [row["id"] for row in query.to_list()]
 
 
