@@ -4,22 +4,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
-import pandas as pd
 
 from app.client import ApiError
 from app.ui import markup
+from app.ui.charts import Bar, columns_html, rows_html
 from app.ui.components import plain
 from app.ui.gateway import Gateway
 from app.ui.variants import platform_title
 
 _PAGE_HEAD = '<div class="h-page-head"><h1>Analytics</h1><p>What the language model did for this project, and what came of it.</p></div>'
 PERIODS = (("7 days", "7d"), ("30 days", "30d"), ("90 days", "90d"), ("A year", "365d"))
-# The colours stand here because a chart keeps those of its first data, and that is empty.
+SPANS = {"7d": "day", "30d": "day", "90d": "week", "365d": "month"}  # what a bar stands for
+TOKENS = {"tokens": "#3a72b0"}
 DECISIONS = {"Proposed": "#c99a2e", "Approved": "#255b92", "Rejected": "#a33b32"}
 OUTCOMES = {"Posted": "#2f7d4f", "Open": "#c99a2e", "Failed": "#a33b32", "Rejected": "#8a8378"}
 KINDS = {
@@ -42,21 +48,9 @@ class AnalyticsTab:
         plain(_PAGE_HEAD)
         period = gr.Radio(PERIODS, value="30d", label="Period", elem_id="period", container=False)
         tiles = plain("", elem_id="metric-tiles")
-        with gr.Row(elem_classes="h-charts"):
-            tokens = gr.BarPlot(
-                _frame([], "day", "tokens"), x="day", y="tokens", title="Tokens a day", height=220, elem_id="chart-tokens",
-                x_title=" ", y_title=" ", buttons=[],
-            )  # fmt: skip
-            decisions = gr.BarPlot(
-                _frame([("", 0, name) for name in DECISIONS], "day", "count", "decision"), x="day", y="count", color="decision", color_map=DECISIONS,
-                title="Approvals a day", height=220, elem_id="chart-decisions", x_title=" ", y_title=" ", buttons=[],
-            )  # fmt: skip
-        content = gr.BarPlot(
-            _frame([("", 0, name) for name in OUTCOMES], "platform", "posts", "outcome"), x="platform", y="posts", color="outcome", color_map=OUTCOMES,
-            title="Posts by platform", height=220, elem_id="chart-content", x_title=" ", y_title=" ", buttons=[],
-        )  # fmt: skip
+        charts = plain("", elem_id="metric-charts")
         tables = plain("", elem_id="metric-tables")
-        outputs = [tiles, tokens, decisions, content, tables]
+        outputs = [tiles, charts, tables]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         period.change(self.show, [period], outputs, **quiet)
         tab.select(self.show, [period], outputs, **quiet)
@@ -68,38 +62,44 @@ class AnalyticsTab:
             project_id = self.gateway.project_id(request)
             found = client.metrics(project_id, period)
         except ApiError as error:
-            return markup.error_box(error.message, error.hint), gr.skip(), gr.skip(), gr.skip(), ""
-        return (
-            tiles_html(found["totals"], project_id, period),
-            _frame([(_short(d["day"]), d["prompt_tokens"] + d["completion_tokens"]) for d in found["by_day"]], "day", "tokens"),
-            _frame([(_short(d["day"]), d[name.lower()], name) for d in found["by_day"] for name in DECISIONS], "day", "count", "decision"),
-            _frame(_by_platform(found["content"]), "platform", "posts", "outcome"),
-            tables_html(found),
-        )  # fmt: skip
+            return markup.error_box(error.message, error.hint), "", ""
+        return tiles_html(found["totals"], project_id, period), charts_html(found, SPANS[period]), tables_html(found)
 
 
-def _short(day: str) -> str:
-    """A day as short text, so that every day has its bar and the axis has no hours."""
-    return day[5:]
+def charts_html(found: dict[str, Any], span: str) -> str:
+    """Tokens and decisions over time, and what became of the posts."""
+    groups = groups_of(found["by_day"], span)
+    tokens = [_bar(days, span, [lambda d: d["prompt_tokens"] + d["completion_tokens"]]) for days in groups]
+    decisions = [_bar(days, span, [itemgetter(name.lower()) for name in DECISIONS]) for days in groups]
+    over_time = columns_html(f"Tokens a {span}", tokens, TOKENS) + columns_html(
+        f"Approvals a {span}", decisions, DECISIONS
+    )
+    return f'<div class="h-charts">{over_time}</div>{rows_html("Posts by platform", _by_platform(found["content"]), OUTCOMES)}'
 
 
-def _by_platform(content: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def groups_of(days: list[dict[str, Any]], span: str) -> list[list[dict[str, Any]]]:
+    """The days of each bar, the oldest first. Weeks count back from today; the first one may be cut off, as a month."""
+    if span == "week":
+        starts = range(len(days) % 7 - 7, len(days), 7)
+        return [days[max(0, start) : start + 7] for start in starts if start + 7 > 0]
+    return [list(group) for _, group in groupby(days, key=lambda d: d["day"][:7] if span == "month" else d["day"])]
+
+
+def _bar(days: list[dict[str, Any]], span: str, figures: list[Callable[[dict[str, Any]], int]]) -> Bar:
+    first, last = (date.fromisoformat(day["day"]) for day in (days[0], days[-1]))
+    name = f"{first:%b %Y}" if span == "month" else f"{first:%b} {first.day}"
+    long_name = f"{first:%b} {first.day}" if first == last else f"{first:%b} {first.day} to {last:%b} {last.day}"
+    return Bar(name, long_name, tuple(sum(figure(day) for day in days) for figure in figures))
+
+
+def _by_platform(content: list[dict[str, Any]]) -> list[Bar]:
     """What became of the period's posts, by platform."""
-    sums: dict[tuple[str, str], int] = {}
+    sums: dict[str, Counter[str]] = {}
     for row in content:
         done = {"Posted": row["published"], "Failed": row["failed"], "Rejected": row["rejected"]}
         done["Open"] = row["proposed"] - sum(done.values())
-        for outcome, count in done.items():
-            key = (platform_title(row["platform"]), outcome)
-            sums[key] = sums.get(key, 0) + count
-    return [(platform, count, outcome) for (platform, outcome), count in sums.items()]
-
-
-def _frame(rows: list[tuple[Any, ...]], *columns: str) -> pd.DataFrame:
-    """A chart's data: names in the first column, numbers in the second, maybe colours in the third."""
-    frame = pd.DataFrame(rows, columns=list(columns))
-    # An empty column has no type, and a chart that has seen one once takes numbers for names.
-    return frame.astype({columns[1]: "int64"})
+        sums.setdefault(platform_title(row["platform"]), Counter()).update(done)
+    return [Bar(name, name, tuple(counts[outcome] for outcome in OUTCOMES)) for name, counts in sums.items()]
 
 
 def tiles_html(totals: dict[str, Any], project_id: str, period: str) -> str:

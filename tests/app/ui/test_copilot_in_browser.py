@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,11 @@ pytestmark = pytest.mark.browser
 BRIEF = "Plum crumble is back from Friday, 3.80 euro a slice. Book at lindenhof.example/cake"
 SHORT = {"text": "Plum crumble is back from Friday!"}
 LONG = {"text": "Plum crumble is back. From Friday you get a slice for 3.80 euro. Only 1.99 euro for students."}
+TEXT_BOXES = """names => names.map(name => {
+    const range = document.createRange();
+    range.selectNodeContents(name);
+    return range.getBoundingClientRect().toJSON();
+})"""
 CALL = {"text": "Plum crumble is back. Book a slice now!"}
 
 
@@ -173,8 +180,19 @@ def test_figures_are_shown_and_exported(page: Page, box: Box, viewport: tuple[in
     choose_tab(page, "Analytics")
     expect(page.locator("#metric-tiles")).to_contain_text("Calls of the model")
     expect(page.locator("#metric-tables")).to_contain_text(BRIEF[:40])
-    expect(page.locator("#chart-tokens canvas, #chart-tokens svg").first).to_be_visible()
+    days = page.locator(".h-chart", has_text="Tokens a day").locator("li")
+    expect(days).to_have_count(30)
+    expect(days.last.locator("u")).to_be_visible()
+    expect(days.last).to_have_attribute("title", re.compile(r"\w{3} \d+: [1-9][\d,]+ tokens"))
+    names = days.locator("b:not(:empty)").evaluate_all(TEXT_BOXES)
+    assert len(names) == 6
+    assert all(left["right"] + 3 < right["left"] for left, right in itertools.pairwise(names)), names
+    assert names[-1]["right"] <= viewport[0]
+    page.get_by_label("A year").click()
+    expect(page.locator("#metric-charts")).to_contain_text("Tokens a month")
+    assert page.locator(".h-chart", has_text="Tokens a month").locator("li").count() in {12, 13}
     page.get_by_label("7 days").click()
+    expect(days).to_have_count(7)
     link = page.get_by_role("link", name="Download as CSV")
     expect(link).to_have_attribute("href", "/api/v1/projects/prj_default/metrics.csv?period=7d")
     with page.expect_download() as download:
