@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from app.lexicon import calendar_words, language_of, near_days, number_words
+
 _ADDRESS = re.compile(
     r"https?://[^\s<>\"'“”)]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<![\w@.])(?:[\w-]+\.)+[a-z]{2,12}(?:/[^\s<>\"'“”)]*)?",
     re.IGNORECASE,
@@ -17,13 +19,24 @@ _ADDRESS = re.compile(
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _MENTION = re.compile(r"(?<!\w)@\w+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_SENTENCE_START = re.compile(r"(?:^|[.!?:;…\n]|[-–—•*]\s|[\"“„(])\s*$")
-_UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen eighteen nineteen twenty""".split()  # noqa: SIM905 - a list of quoted words is hard to read
-_TENS = "thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_UNITS)}
-_NUMBER_WORDS |= {word: str(30 + 10 * index) for index, word in enumerate(_TENS)}
-_NUMBER_WORDS |= {"hundred": "100", "thousand": "1000", "half": "half", "dozen": "12", "million": "1000000"}
+_HYPHENATED = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+# Whatever is no word, number or comma begins a sentence: a full stop, a line break, a bullet, an emoji, a quote.
+_SENTENCE_START = re.compile(r"(?:^|[^\w\s,'’)\]%€$£&@#])\s*$")
+_HASHTAG = re.compile(r"(?<!\w)#(\w+)")
+_TIME = re.compile(r"(?<![\d.,:])([01]?\d|2[0-4])\s?[hu]\s?([0-5]\d)(?!\d)", re.IGNORECASE)
+_AFTERNOON = re.compile(
+    r"(?<![\d.,:])(1[0-2]|0?[1-9])([:.][0-5]\d)?\s?(?:p\.?m\b|(?:in the |this )?(?:afternoon|evening))", re.I
+)
+_LATE_HOUR = re.compile(
+    r"(?<![\d.,:])(1[3-9]|2[0-3])(?:([:.][0-5]\d)(?!\d)|(?=\s?(?:h|u|uhr|uur|heures|o'clock)\b))", re.IGNORECASE
+)
+_PHONE = re.compile(r"(?<!\w)[+(]?\d(?:[\s()/-]{0,2}\d){6,}(?!\w)")
+_CLOCK = re.compile(r"(?<![\d.,:])(1[0-2]|0?[1-9])(?:[:.][0-5]\d)?\s?([ap])\.?m\b", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"(?:\d[\d.,]*|\b(?:eine?[mnrs]?|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn)) $", re.IGNORECASE
+)
+TITLE_CASE_SHARE = 0.6
+"""Of a text's words: above it its capitals say nothing about names."""
 _UNIT_SPELLINGS = """euro: euro euros eur €
     dollar: dollar dollars usd $
     pound: pound pounds gbp £
@@ -47,12 +60,10 @@ _UNIT_NAMES = {
 }
 _UNIT = "|".join(sorted(map(re.escape, _UNIT_NAMES), key=len, reverse=True))
 _MEASURE = re.compile(
-    rf"(?:(?P<before>[€$£])\s?)?(?P<number>\d+(?:[.,:/]\d+)*|\b(?:{'|'.join(_NUMBER_WORDS)})\b)"
+    rf"(?:(?P<before>[€$£])\s?)?(?P<number>\d+(?:[.,:/]\d+)*|(?<![\w-])(?:{'|'.join(number_words('en'))})\b)"
     rf"(?:[\s-]?(?P<after>{_UNIT})(?!\w))?(?<=[\w€$£%])",
     re.IGNORECASE,
 )
-# "one of a kind", "zero waste": these words count nothing as often as they count.
-_VAGUE = frozenset({"one", "zero"})
 COMMON_WORDS = frozenset(
     """
     a about after again all also am an and another any are as at be because been before being between both but by can
@@ -62,10 +73,6 @@ COMMON_WORDS = frozenset(
     to today tomorrow too under until up us very was we were what when where which while who why will with would yes yet
     you your yours
     """.split()  # noqa: SIM905 - a list of a hundred quoted words is hard to read
-)
-_MONTHS_AND_DAYS = frozenset(
-    """january february march april may june july august september october november december
-    monday tuesday wednesday thursday friday saturday sunday""".split()  # noqa: SIM905
 )
 
 
@@ -79,12 +86,45 @@ def addresses_in(text: str) -> set[str]:
     return {address.casefold().rstrip("/") for address in addresses_as_written(text)}
 
 
-def numbers_in(text: str) -> set[str]:
-    """Numbers in one spelling: ``1,200`` is ``1200``, ``9:00`` is ``9``, ``3,90`` is ``3.9``, ``twenty`` is ``20``."""
-    bare = _ADDRESS.sub(" ", text)
-    found = {_plain_number(match.group()) for match in _NUMBER.finditer(bare)}
-    words = {word.casefold() for word in _WORD.findall(bare)} - _VAGUE
-    return found | {_NUMBER_WORDS[word] for word in words if word in _NUMBER_WORDS}
+def numbers_in(text: str, language: str = "en") -> set[str]:
+    """Numbers in one spelling: ``1,200`` is ``1200``, ``9:00`` is ``9``, ``3,90`` is ``3.9``, ``twenty`` is ``20``.
+
+    Args:
+        language: whose words for numbers count; "" for those of all, the ambiguous ones too.
+    """
+    bare = _TIME.sub(r"\1:\2", _ADDRESS.sub(" ", text))
+    return {_plain_number(match.group()) for match in _NUMBER.finditer(bare)} | _numbers_in_words(bare, language)
+
+
+def _numbers_in_words(text: str, language: str) -> set[str]:
+    known, found = number_words(language), set()
+    for word in _HYPHENATED.findall(text.casefold()):
+        parts = [known[word]] if word in known else [known[part] for part in word.split("-") if part in known]
+        tens = [int(part) for part in parts if part.isdigit()]
+        if len(tens) == len(parts) == 2 and tens[0] in range(20, 100, 10) and tens[1] < 10:
+            parts = [str(sum(tens))]  # "twenty-five"
+        found.update(parts)
+    return found
+
+
+def _known_numbers(text: str) -> set[str]:
+    """All numbers that ``text`` states, a time of the day in either way of counting the hours and either spelling."""
+    found = numbers_in(text, "")
+    for match in _AFTERNOON.finditer(text):
+        found.add(_plain_number(f"{int(match.group(1)) % 12 + 12}{match.group(2) or ''}".replace(".", ":")))
+    for match in _LATE_HOUR.finditer(text):
+        found.add(_plain_number(f"{int(match.group(1)) - 12}{match.group(2) or ''}".replace(".", ":")))
+    spelled = {_plain_number(number.replace(":", ".")) for number in found if re.fullmatch(r"\d+:\d\d", number)}
+    times = {number.replace(".", ":") for number in re.findall(r"\b\d{1,2}\.[0-5]\d\b", text)}
+    return found | spelled | {_plain_number(time) for time in times}
+
+
+def _contradicted_hours(text: str, known: str) -> set[str]:
+    """Hours that ``known`` puts on the other side of noon: ``7pm`` where 7am was given."""
+    given = {(int(match.group(1)), match.group(2).casefold()) for match in _CLOCK.finditer(known)}
+    told = {(int(match.group(1)), match.group(2).casefold()) for match in _CLOCK.finditer(text)}
+    other = {"a": "p", "p": "a"}
+    return {f"{hour} {half}m" for hour, half in told - given if (hour, other[half]) in given}
 
 
 def _plain_number(text: str) -> str:
@@ -107,25 +147,45 @@ def measures_in(text: str) -> set[tuple[str, str]]:
         if not unit:
             continue
         number = match.group("number")
-        plain = _NUMBER_WORDS.get(number.casefold(), "") or _plain_number(number)
+        plain = number_words("en").get(number.casefold(), "") or _plain_number(number)
         found.add((plain, _UNIT_NAMES[unit.casefold()]))
     return found
 
 
-def names_in(text: str) -> set[str]:
-    """Words with a capital that do not merely begin a sentence, months, weekdays and @names; lower-cased."""
+def names_in(text: str, language: str = "en") -> set[str]:
+    """Words with a capital that do not merely begin a sentence, and @names; lower-cased.
+
+    In German, which capitalises all nouns, only the later words of a run of them inside of a sentence count ("zur
+    Bäckerei Müller"), unless a number or an article is before it ("ein Glas Wein"). Words in capitals alone are
+    shouted; in a headline, where most words have a capital, none is a name.
+    """
     bare = _ADDRESS.sub(lambda match: " " * len(match.group()), text)
     found = {match.group().casefold() for match in _MENTION.finditer(bare)}
+    if language != "de" and _is_title_case(bare):
+        return found
+    is_run = False
     for match in _WORD.finditer(bare):
         word = match.group()
-        plain = word.casefold()
-        if plain in COMMON_WORDS and plain != "may":
+        before = bare[: match.start()]
+        is_first = bool(_SENTENCE_START.search(before))
+        was_run, is_run = is_run, word[0].isupper() and not is_first and (is_run or not _COUNTED.search(before))
+        if not word[0].isupper() or word.isupper() or _is_common(word) or calendar_words(word, with_short=True):
             continue
-        begins = bool(_SENTENCE_START.search(bare[: match.start()]))
-        is_calendar = plain in _MONTHS_AND_DAYS and plain != "may"
-        if word[0].isupper() and (not begins or is_calendar or (len(word) > 1 and word[1:2].isupper())):
-            found.add(_singular(plain))
+        if language == "de" and not (was_run and before.endswith(" ") and not is_first):
+            continue
+        if not is_first or any(letter.isupper() for letter in word[1:]):
+            found.add(_singular(word.casefold()))
     return found
+
+
+def _is_common(word: str) -> bool:
+    plain = word.casefold()
+    return plain in COMMON_WORDS or re.split(r"['’]", plain)[0] in COMMON_WORDS
+
+
+def _is_title_case(text: str) -> bool:
+    words = _WORD.findall(text)
+    return len(words) > 4 and sum(word[0].isupper() for word in words) > TITLE_CASE_SHARE * len(words)
 
 
 def words_in(text: str) -> set[str]:
@@ -143,19 +203,42 @@ def stem_of(word: str) -> str:
     return plain
 
 
-def unfounded(text: str, sources: Iterable[str], *, also_named: Iterable[str] = ()) -> set[str]:
-    """The numbers, addresses and names of ``text`` that stand in none of ``sources``.
+def unfounded(text: str, sources: Iterable[str], *, also_named: Iterable[str] = (), language: str = "") -> set[str]:
+    """The numbers, addresses, weekdays, months and names of ``text`` that stand in none of ``sources``.
 
     Args:
         also_named: texts whose names (not their numbers) may be used too, as a question's in its answer.
+        language: of the text, "" to tell it from its words.
     """
     known = "\n".join(sources)
     named = "\n".join([known, *also_named])
-    missing = numbers_in(text) - numbers_in(known)
+    language = language or language_of(text) or language_of(known) or "en"
+    plain = _HASHTAG.sub(lambda tag: tag.group(1) if any(c.isdigit() for c in tag.group()) else " ", text)
+    plain = _PHONE.sub(
+        lambda match: " " if _digits(match) in set(map(_digits, _PHONE.finditer(known))) else match.group(), plain
+    )
+    missing = numbers_in(plain, language) - _known_numbers(known)
+    missing |= _contradicted_hours(plain, known)
     missing |= addresses_in(text) - addresses_in(known)
-    missing |= {f"{number} {unit}" for number, unit in measures_in(text) - measures_in(known) if number not in missing}
+    missing |= {f"{number} {unit}" for number, unit in measures_in(plain) - measures_in(known) if number not in missing}
+    dates = calendar_words(known, with_short=True)
+    missing |= {word for name, word in calendar_words(plain).items() if name not in dates}
+    near = near_days(known, with_ambiguous=True)
+    missing |= {word for name, word in near_days(plain).items() if name not in near}
     known_words = {_singular(word.casefold()) for word in _WORD.findall(named)} | names_in(named)
-    return missing | {name for name in names_in(text) if name not in known_words}
+    return missing | {name for name in names_in(plain, language) if name not in known_words}
+
+
+def left_out(text: str, source: str) -> set[str]:
+    """The numbers, weekdays, months and addresses of ``source`` that ``text`` does not have."""
+    lost = numbers_in(source, language_of(source) or "en") - _known_numbers(text)
+    lost |= addresses_in(source) - addresses_in(text)
+    dates = calendar_words(text, with_short=True)
+    return lost | {word for name, word in calendar_words(source).items() if name not in dates}
+
+
+def _digits(match: re.Match[str]) -> str:
+    return re.sub(r"\D", "", match.group())
 
 
 def _singular(word: str) -> str:

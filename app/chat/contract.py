@@ -128,7 +128,7 @@ def parse_turn(text: str, offers: list[Offer]) -> Turn:
 
 @dataclass(slots=True)
 class PartialTurn:
-    """Reads a turn while it streams: what of the reply is there to show.
+    """Reads a turn while it streams: what of it is there.
 
     Args:
         on_reply: called by ``show`` with each new piece of the reply.
@@ -148,9 +148,28 @@ class PartialTurn:
             parsed = None
         self._parsed = parsed if isinstance(parsed, dict) else {}
 
+    @property
+    def reply(self) -> str | None:
+        """The reply so far, None before it begins: until then the action may be half there."""
+        reply = self._parsed.get("reply")
+        return reply if isinstance(reply, str) else None
+
+    @property
+    def post(self) -> str:
+        """The text of the post so far, "" without one."""
+        action = self._parsed.get("action")
+        params = action.get("params") if isinstance(action, dict) else None
+        text = params.get("text") if isinstance(params, dict) else None
+        return text if isinstance(text, str) else ""
+
+    @property
+    def action(self) -> dict[str, Any] | None:
+        """The action so far."""
+        return self._parsed.get("action")
+
     def show(self) -> None:
         """Pass on what the reply has grown by."""
-        reply = self._parsed.get("reply")
-        if isinstance(reply, str) and len(reply) > self._shown:
+        reply = self.reply or ""
+        if len(reply) > self._shown:
             self.on_reply(reply[self._shown :])
             self._shown = len(reply)

@@ -35,6 +35,7 @@ MAX_YES_WORDS = 4
 MAX_RENAMING_WORDS = 5
 ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
 ASK_FOR_TEXT = "What shall the post say? Give me the text, or tell me what it is about."
+ASK_FOR_FACTS = "Which facts shall the post give? All that I could write had some that you never told me."
 
 _ASKS_BACK = re.compile(
     r"[^.!?:\n\"”“»]*(?:post|publish|publi|change|veröffentlich|tweet)[^.!?\n]*\?\s*$", re.IGNORECASE
@@ -103,7 +104,7 @@ def follow_up_type(evidence: Evidence, message: str, last: PastMessage | None) -
     if last.content == ASK_FOR_VALUES and gives_values(message):
         return "fill_form"
     is_refusal = bool(cues.get("negation"))
-    if last.content == ASK_FOR_TEXT and not is_refusal and not cues.get("thanks"):
+    if last.content in {ASK_FOR_TEXT, ASK_FOR_FACTS} and not is_refusal and not cues.get("thanks"):
         return "post_social"
     if last.action and last.action["type"] == "post_social":
         is_renamed = words <= MAX_RENAMING_WORDS and platforms.named_for_posting(message)

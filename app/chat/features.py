@@ -132,15 +132,32 @@ def _said_words(plain: str) -> int:
     return sum(1 for w in re.findall(r"[^\W\d_]{3,}|\d+", text.casefold()) if w not in _FILLERS)
 
 
+def offers_post(reply: str) -> bool:
+    """Whether a reply shows a draft, or asks whether to publish it."""
+    if asks_to_publish(reply):
+        return not re.search(r"\bread\b", reply, re.I)
+    return bool(SHOWS_A_DRAFT.match(reply))
+
+
+def asks_to_publish(text: str) -> bool:
+    """Whether ``text`` ends in asking whether to publish or to read something."""
+    return bool(_ASKS_TO_PUBLISH.search(text) and re.search(r"post|publi|read|veröff|tweet", text, re.I))
+
+
+def begins_with_command(text: str) -> bool:
+    """Whether the first word is an order to write or to publish."""
+    return bool(_FIRST["publish"].match(text) or _FIRST["write"].match(text))
+
+
 def _context_of(before: Before | None) -> str:
     if before is None:
         return "none"
     if before.action_type:
         return before.action_type
-    if _ASKS_TO_PUBLISH.search(before.reply) and re.search(r"post|publi|read|veröff|tweet", before.reply, re.I):
-        return "offer_read" if re.search(r"\bread\b", before.reply, re.I) else "offer_post"
-    if SHOWS_A_DRAFT.match(before.reply):
+    if offers_post(before.reply):
         return "offer_post"
+    if asks_to_publish(before.reply):
+        return "offer_read"
     return "asked" if before.reply.rstrip().endswith("?") or "address" in before.reply else "said"
 
 

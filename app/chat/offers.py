@@ -11,6 +11,8 @@ from automation.actions.base import Account
 from automation.actions.fill_form import FillFormParams
 from automation.actions.registry import ACTION_TYPES
 from automation.errors import ActionError
+from automation.sites.base import Post
+from automation.sites.registry import SITES
 from automation.urls import normalise_url
 
 MAX_POST_CHARS = 1_000
@@ -32,9 +34,10 @@ def page_offer(type_name: str, pages: Sequence[str], narrow: dict[str, dict[str,
 def post_offer(platform: str, text: str, accounts: Sequence[Account]) -> Offer:
     """``post_social`` on ``platform`` with exactly ``text``, or with one to be written when it is ""."""
     handles = [a.handle for a in accounts if a.platform == platform]
+    room = min(MAX_POST_CHARS, SITES[platform].check(Post("")).limit)
     narrow: dict[str, dict[str, Any]] = {
         "platform": {"const": platform},
-        "text": {"const": text} if text else {"minLength": 1, "maxLength": MAX_POST_CHARS},
+        "text": {"const": text} if text else {"minLength": 1, "maxLength": room},
     }
     if len(handles) > 1:
         return Offer(ACTION_TYPES["post_social"], narrow | {"account": {"enum": handles}}, omit=_NOT_THE_MODELS)

@@ -10,10 +10,10 @@ from app.actions.execution import ExecutionService
 from app.actions.records import Action, Status
 from app.actions.service import ActionService
 from app.chat import prompt
-from app.chat.contract import PartialTurn, parse_turn, turn_schema
 from app.chat.passages import best_passages
 from app.chat.prompt import Note
-from app.chat.service import NOTES_CHARS, SAMPLING, with_named_sources
+from app.chat.service import NOTES_CHARS, with_named_sources
+from app.chat.writing import Order, written
 from app.conversations.service import ConversationService
 from app.db.engine import Database
 from app.errors import AppError, NotFound
@@ -94,12 +94,8 @@ class OutcomeReporter:
     def _answer_from_page(self, question: str, result: dict[str, Any]) -> str:
         passages = best_passages(str(result.get("text", "")), question, NOTES_CHARS, self._llm.embed)
         notes = [Note(str(result.get("title") or result.get("final_url", "the page")), "\n…\n".join(passages))]
-        draft = PartialTurn(lambda _text: None)
-        for piece in self._llm.stream(
-            prompt.page_messages(question, notes), turn_schema([]), SAMPLING, Purpose("page", question)
-        ):
-            draft.take(piece.text)
-        return parse_turn(draft.text, []).reply
+        messages = prompt.page_messages(question, notes)
+        return written(self._llm, Order(messages, [], Purpose("page", question), on_reply=lambda _text: None)).reply
 
 
 def _page_source(result: dict[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from app.actions.records import Action
 from app.actions.service import ActionService
 from app.analytics.service import AnalyticsService
 from app.chat import prompt
-from app.chat.contract import Offer, PartialTurn, Turn, parse_turn, turn_schema
+from app.chat.contract import Offer, Turn, turn_schema
 from app.chat.decision import ASK_FOR_VALUES, Decision, decide
 from app.chat.events import Answer, Delta, Event, Failure, Progress
+from app.chat.features import offers_post
 from app.chat.lookups.asking import Asked
 from app.chat.lookups.steps import LookedUp, LookUps
 from app.chat.lookups.telling import comment_without_numbers
@@ -27,10 +28,11 @@ from app.chat.offers import literal, refused_addresses
 from app.chat.opinion import opinion_of
 from app.chat.prompt import Note, PastMessage
 from app.chat.spans import topic_of
+from app.chat.writing import Order, draft_checked, post_written, written
 from app.conversations.service import ConversationService, StoredMessage
 from app.db.engine import Database
 from app.errors import AppError, Conflict
-from app.llm import ConstraintFailed, LlmClient, Message, Purpose, Sampling
+from app.llm import LlmClient, Message, Purpose, Sampling
 from app.memory.records import Passage
 from app.memory.service import MemoryService
 from app.text import checked_text
@@ -39,7 +41,6 @@ log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_CHARS = 8_000
 NOTES_CHARS = 3_600  # about 900 tokens: some seconds of prompt on two cores
-SAMPLING = Sampling(max_tokens=1_200)
 WAIT_FOR_DOCUMENTS_S = 20.0  # who drops a page and asks at once is answered from it
 POLL_S = 0.1
 _WARM_UP = Purpose("warm_up")
@@ -66,6 +67,15 @@ class _Request:
     @property
     def notes(self) -> list[Note]:
         return [Note(f"{p.filename}, {p.place}" if p.place else p.filename, p.text) for p in self.passages]
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the facts of a written post may come from: the user, the passages, and the last draft or answer
+        from documents that was shown."""
+        last = next((past for past in reversed(self.history) if past.role == "assistant"), None)
+        shown = [str((last.action or {}).get("params", {}).get("text", ""))] if last else []
+        shown += [last.content] if last and (last.is_tainted or offers_post(last.content)) else []
+        return [*self.said, *(f"{note.source}\n{note.text}" for note in self.notes), *shown]
 
     @property
     def is_tainted(self) -> bool:
@@ -219,7 +229,7 @@ class ChatService:
         if notes:
             request.emit(Delta("\n\n" if told else ""))
             messages = prompt.answer_messages(request.history, request.message, notes)
-            reply = self._generated(messages, [], request).reply
+            reply = written(self._llm, self._order(request, messages)).reply
         else:
             reply = self._commented(request, asked, told)
         return Turn("\n\n".join(part for part in (told, reply) if part), None), passages
@@ -229,7 +239,7 @@ class ChatService:
         if not asked.wants_comment:
             return ""
         messages = prompt.comment_messages(request.history, request.message, told)
-        reply = self._generated(messages, [], request, may_count=False).reply
+        reply = written(self._llm, self._order(request, messages, may_count=False)).reply
         return comment_without_numbers(reply)
 
     def _remember(self, request: _Request) -> None:
@@ -257,40 +267,33 @@ class ChatService:
             request.emit(Delta(decision.question))
             return Turn(decision.question, None), []
         offers = [decision.offer] if decision.offer else []
+        messages, passages = prompt.turn_messages(request.history, request.message), list[Passage]()
         if request.passages and decision.offer is None:
             request.progress("Reading the documents")
-            return self._with_documents(request, offers), request.passages
-        if request.is_tainted and decision.is_written:
+            messages, passages = self._with_documents(request), request.passages
+        elif request.is_tainted and decision.is_written:
             request.progress("Writing with the documents")
-            return self._with_documents(request, offers), request.passages
-        return self._generated(prompt.turn_messages(request.history, request.message), offers, request), []
+            messages, passages = self._with_documents(request, writes=True), request.passages
+        order = self._order(request, messages, offers)
+        if decision.is_written:
+            return post_written(self._llm, order, request.message, request.sources, request.progress), passages
+        turn = written(self._llm, order)
+        return (turn if turn.action else Turn(draft_checked(turn.reply, request.sources), None)), passages
 
-    def _with_documents(self, request: _Request, offers: list[Offer]) -> Turn:
-        """An answer from the documents, or the text of the chosen type written with them."""
-        messages = prompt.answer_messages(request.history, request.message, request.notes, writes=bool(offers))
-        return self._generated(messages, offers, request)
+    def _with_documents(self, request: _Request, *, writes: bool = False) -> list[Message]:
+        return prompt.answer_messages(request.history, request.message, request.notes, writes=writes)
 
-    def _generated(
-        self, messages: list[Message], offers: list[Offer], request: _Request, *, may_count: bool = True
-    ) -> Turn:
-        """The turn of exactly the decided type. Its reply is streamed as it is written, unless it is checked yet."""
-        draft = PartialTurn(lambda text: request.emit(Delta(text if may_count else "")))
-        finish_reason = None
-        schema = turn_schema(offers, must_act=bool(offers), may_count=may_count)
-        pieces = self._llm.stream(messages, schema, SAMPLING, request.purpose)
-        try:
-            for piece in pieces:
-                draft.take(piece.text)
-                draft.show()
-                finish_reason = piece.finish_reason or finish_reason
-        finally:
-            pieces.close()  # type: ignore[attr-defined]  # closing it aborts the request
-        if finish_reason == "length":
-            raise ConstraintFailed(
-                f"The model did not finish its turn within {SAMPLING.max_tokens} tokens, so nothing of it was used.",
-                hint="Ask for something shorter.",
-            )
-        return parse_turn(draft.text, offers)
+    def _order(
+        self, request: _Request, messages: list[Message], offers: list[Offer] | None = None, *, may_count: bool = True
+    ) -> Order:
+        """The reply is streamed as it is written, unless it is checked yet."""
+        return Order(
+            messages=messages,
+            offers=offers or [],
+            purpose=request.purpose,
+            on_reply=lambda text: request.emit(Delta(text if may_count else "")),
+            may_count=may_count,
+        )
 
     def _checked(self, request: _Request, turn: Turn) -> Turn:
         """The turn without values that the user never gave, and a word on addresses that cannot be opened."""

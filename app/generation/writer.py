@@ -13,6 +13,8 @@ import pydantic_core
 from app.generation import prompt, rules
 from app.generation.records import Kind, Voice, Written
 from app.llm import ConstraintFailed, LlmClient, Purpose, Sampling
+from app.looping import loop_start
+from app.wording import Checked, Measure, checked, is_enough, whole_sentences
 
 ATTEMPTS = 3
 TEMPERATURE = 0.7
@@ -54,7 +56,7 @@ class Order:
     passages: Sequence[Source]
     voice: Voice
     limit: int | None
-    measure: rules.Measure
+    measure: Measure
 
     @property
     def sources(self) -> list[str]:
@@ -92,56 +94,61 @@ def write(llm: LlmClient, order: Order, kind: Kind, on_piece: Callable[[str], No
     began = time.monotonic()
     limit = rules.max_chars(kind, order.limit)
     tally = _Tally(Purpose("generate", order.brief))
-    best: rules.Checked | None = None
+    best: Checked | None = None
     seed = 0
     for attempt in range(ATTEMPTS):
         if attempt:
             on_piece("")  # the last attempt's text is taken back
         tried = secrets.randbelow(2**31)
         tally.seeds.append(tried)
-        checked = rules.checked(
+        found = checked(
             _asked(llm, order, kind, limit, tried, tally, on_piece),
             order.sources,
             order.voice.banned_words,
             order.measure,
         )
-        if best is None or _worth(checked) > _worth(best):
-            best, seed = checked, tried
-        if not checked.problems and rules.is_enough(checked.text):
+        if best is None or _worth(found) > _worth(best):
+            best, seed = found, tried
+        if not found.problems and is_enough(found.text):
             break
     assert best is not None, "there is at least one attempt"
     text, made_by = best.text, "model"
-    if not rules.is_enough(text):
+    if not is_enough(text):
         text, made_by, seed = rules.from_brief(order.brief, order.measure, limit), "brief", 0
     if kind is Kind.CALL:
         text = rules.with_address(text, order.brief, order.measure)
     return Written(text, _provenance(llm, order, tally, best, made_by, seed, time.monotonic() - began))
 
 
-def _worth(checked: rules.Checked) -> tuple[bool, bool, int]:
-    return (rules.is_enough(checked.text), not checked.problems, len(checked.text))
+def _worth(found: Checked) -> tuple[bool, bool, int]:
+    return (is_enough(found.text), not found.problems, len(found.text))
 
 
 def _asked(
     llm: LlmClient, order: Order, kind: Kind, limit: int, seed: int, tally: _Tally, on_piece: Callable[[str], None]
 ) -> str:
-    """What the model writes, shown while it comes. A text that ran out of room ends at its last whole sentence."""
+    """What the model writes, shown while it comes. A text that ran out of room, or
+    began to repeat itself, ends at its last whole sentence."""
     messages = prompt.messages(order.brief, order.notes, order.voice, kind, limit)
     sampling = Sampling(max_tokens=int(limit / CHARS_PER_TOKEN) + TOKENS_ASIDE, temperature=TEMPERATURE, seed=seed)
-    raw, shown, finish_reason = "", 0, None
-    for piece in llm.stream(messages, prompt.schema(limit), sampling, tally.purpose):
-        raw += piece.text
-        tally.take(piece.usage)
-        finish_reason = piece.finish_reason or finish_reason
-        text = _text_of(raw)
-        if len(text) > shown:
-            on_piece(text[shown:])
-            shown = len(text)
-    text = _text_of(raw)
+    raw, text, finish_reason, start = "", "", None, None
+    pieces = llm.stream(messages, prompt.schema(limit), sampling, tally.purpose)
+    try:
+        for piece in pieces:
+            raw += piece.text
+            tally.take(piece.usage)
+            finish_reason = piece.finish_reason or finish_reason
+            shown, text = text, _text_of(raw)
+            if len(text) > len(shown):
+                on_piece(text[len(shown) :])
+            if (start := loop_start(text)) is not None:
+                break
+    finally:
+        pieces.close()  # type: ignore[attr-defined]  # closing it aborts the request
     if not text:
         raise ConstraintFailed("The model wrote no text, so nothing of it was used.", hint="Try again.")
-    is_cut = finish_reason == "length" or len(text) >= limit
-    return _whole_sentences(text) if is_cut else text
+    is_cut = start is not None or finish_reason == "length" or len(text) >= limit
+    return whole_sentences(text[:start]) if is_cut else text
 
 
 def _text_of(raw: str) -> str:
@@ -153,15 +160,8 @@ def _text_of(raw: str) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _whole_sentences(text: str) -> str:
-    parts = rules.sentences_of(text)
-    if parts and not parts[-1].rstrip().endswith((".", "!", "?", "…")):
-        parts = parts[:-1]
-    return "".join(parts).strip()
-
-
 def _provenance(
-    llm: LlmClient, order: Order, tally: _Tally, checked: rules.Checked, made_by: str, seed: int, seconds: float
+    llm: LlmClient, order: Order, tally: _Tally, found: Checked, made_by: str, seed: int, seconds: float
 ) -> dict[str, Any]:
     return {
         "made_by": made_by,
@@ -177,5 +177,5 @@ def _provenance(
             {"asset_id": p.asset_id, "filename": p.filename, "place": p.place, "chunk_id": p.chunk_id}
             for p in order.passages
         ],
-        "cut": list(checked.cut) if made_by == "model" else [],
+        "cut": list(found.cut) if made_by == "model" else [],
     }

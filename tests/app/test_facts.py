@@ -73,3 +73,43 @@ def test_words_are_compared_by_their_stems() -> None:
     assert facts.share_of_words("opening the cafes", ["The café opens"]) == 1.0
     assert facts.share_of_words("It is.", []) == 1.0
     assert facts.share_of_words("purple elephants", [SOURCE]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "missing"),
+    [
+        ("Wir öffnen am Dienstag um zehn Uhr.", "ab Montag um 7 Uhr offen", {"dienstag", "10"}),
+        ("Besucht uns bei der Bäckerei Müller!", "unsere Bäckerei hat Brötchen", {"müller"}),
+        ("Abrimos el lunes. ¡Ven por diez euros!", "abrimos los martes", {"lunes", "10"}),
+        ("Nous fermons mercredi à 18h30.", "nous fermons mercredi à 17h30", {"18:30"}),
+        ("Opens at 7pm", "opens at 7am", {"7 pm"}),
+        ("It is #bread2031 time", "bread", {"2031"}),
+        ("À demain !", "le pain est prêt", {"demain"}),
+        ("Call 020 7946 0001", "call 020 7946 0000", {"1"}),
+    ],
+)
+def test_made_up_facts_are_found_in_other_languages(text: str, source: str, missing: set[str]) -> None:
+    """Weekdays, number words, names behind a noun, the other half of the day, years in hashtags, telephone numbers."""
+    assert facts.unfounded(text, [source]) == missing
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("Frische Brötchen warten auf euch, mit Kaffee und einem Glas Saft!", "wir haben Brötchen"),
+        ("Wir öffnen Montag um 7 Uhr.", "our bakery opens at 7am from Monday"),
+        ("5 stars! 🎉 Come by, it's FREE and I'm happy. #FreshBread", "we got five stars, it is free"),
+        ("Nous ouvrons mercredi à 19h30 !", "we open Wednesday at 7:30 pm"),
+        ("New Opening Hours At Our Little Shop!", "new opening hours"),
+        ("Twenty-five years of bread", "25 years of bread"),
+        ("Open till 7 pm", "open till 19:00"),
+        ("Come by today!", "we have bread"),
+        ("Closed tomorrow", "morgen geschlossen"),
+        ("Monday to Friday", "Mon-Fri"),
+        ("Llámanos al 91 123 45 67", "llama al 911234567"),
+        ("Sei il benvenuto, ti aspettiamo sabato", "aperti il sabato"),
+    ],
+)
+def test_plain_words_and_other_spellings_are_no_inventions(text: str, source: str) -> None:
+    """German nouns, weekdays in two languages, idle capitals, hours in both ways of counting, joined numbers."""
+    assert facts.unfounded(text, [source]) == set()

@@ -1,0 +1,177 @@
+"""Has the model write what a turn leaves open, and lets nothing stand that runs in circles or that nobody said.
+
+A turn always ends: one that repeats itself, or that runs out of room, is cut back to its last whole sentence. The text
+of a post is held against the user's messages and the passages, like a variant's; what it makes up is written again once
+and then cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from app.chat import faults
+from app.chat.contract import Offer, PartialTurn, Proposal, Turn, parse_turn, turn_schema
+from app.chat.decision import ASK_FOR_FACTS, draft_in
+from app.chat.features import offers_post
+from app.llm import ConstraintFailed, LlmClient, Message, Purpose, Sampling
+from app.looping import loop_start
+from app.wording import Checked, checked, is_enough, whole_sentences
+from automation.sites.base import Post
+from automation.sites.registry import SITES
+
+_NETWORKS = tuple(site.title for site in SITES.values())
+SAMPLING = Sampling(max_tokens=1_200)
+ANEW = Sampling(max_tokens=600, temperature=0.7)
+"""For the second attempt at a post: greedily the same would come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be written.
+
+    Attributes:
+        offers: the settled action, none for words alone.
+        may_count: whether the reply may hold digits.
+        on_reply: is given each new piece of the reply.
+    """
+
+    messages: Sequence[Message]
+    offers: Sequence[Offer]
+    purpose: Purpose
+    on_reply: Callable[[str], None]
+    may_count: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What came. ``reply`` and ``post`` end at a whole sentence where the model did not end them."""
+
+    turn: PartialTurn
+    reply: str
+    post: str
+    is_whole: bool
+
+
+def written(llm: LlmClient, order: Order) -> Turn:
+    """A turn of which only words are open. Raises: ConstraintFailed, and the errors of ``LlmClient.stream``."""
+    draft = _drafted(llm, order, SAMPLING)
+    if draft.is_whole:
+        return parse_turn(draft.turn.text, list(order.offers))
+    if not draft.reply:
+        raise ConstraintFailed(
+            f"The model did not finish its turn within {SAMPLING.max_tokens} tokens, so nothing of it was used.",
+            hint="Ask for something shorter.",
+        )
+    ended = {"action": draft.turn.action, "reply": draft.reply}
+    return parse_turn(json.dumps(ended, ensure_ascii=False), list(order.offers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A text with what was cut from it, and how many things are wrong with it that cutting does not mend."""
+
+    found: Checked
+    faults: int
+
+    @property
+    def is_good(self) -> bool:
+        return is_enough(self.found.text) and not self.faults
+
+    @property
+    def worth(self) -> tuple[bool, int, bool, int]:
+        return (is_enough(self.found.text), -self.faults, not self.found.problems, len(self.found.text))
+
+
+def post_written(
+    llm: LlmClient, order: Order, message: str, sources: Sequence[str], tell: Callable[[str], None]
+) -> Turn:
+    """A turn that proposes a post whose text states nothing but what ``sources`` hold, else a question.
+
+    Args:
+        message: what was asked.
+        sources: the user's messages and the passages that the model was shown.
+        tell: is told what is done, where it takes longer.
+    Raises: as ``written``.
+    """
+    offer = order.offers[0]
+    first = _drafted(llm, order, SAMPLING)
+    best = _judged(first.post, offer, message, sources)
+    if not best.is_good:
+        tell("Writing it again, closer to what was said")
+        again = replace(order, messages=_reminded(order.messages, message), on_reply=lambda _text: None)
+        second = _drafted(llm, again, ANEW, is_post_enough=True)
+        best = max(best, _judged(second.post, offer, message, sources), key=lambda attempt: attempt.worth)
+    text = best.found.text
+    if not is_enough(text):
+        return Turn(ASK_FOR_FACTS, None)
+    if not first.reply or first.turn.action is None:
+        settled = replace(offer, narrow=offer.narrow | {"text": {"const": text}})
+        return written(llm, replace(order, offers=[settled]))
+    params = offer.action_type.params_class.model_validate(first.turn.action["params"] | {"text": text})
+    return Turn(first.reply, Proposal(offer.action_type.name, params))
+
+
+def _reminded(messages: Sequence[Message], message: str) -> list[Message]:
+    *before, last = messages
+    return [*before, {"role": last["role"], "content": f"{last['content']}\n{faults.reminder(message)}"}]
+
+
+def _judged(text: str, offer: Offer, message: str, sources: Sequence[str]) -> _Attempt:
+    site = SITES[str(offer.narrow["platform"]["const"])]
+    plain = faults.without_echo(text, message)
+    found = checked(
+        plain,
+        sources,
+        [],
+        lambda part: site.check(Post(part)).text_problem,
+        also_named=_NETWORKS,
+        takes_hashtags=True,
+    )
+    is_foreign = faults.is_in_another_language(found.text, message)
+    return _Attempt(found, is_foreign + len(faults.left_out(found.text, message)))
+
+
+def _drafted(llm: LlmClient, order: Order, sampling: Sampling, *, is_post_enough: bool = False) -> _Draft:
+    """Stream a turn until it ends, repeats itself, or has its post if that is all that is wanted of it."""
+    turn = PartialTurn(order.on_reply)
+    finish_reason, start = None, None
+    schema = turn_schema(list(order.offers), must_act=bool(order.offers), may_count=order.may_count)
+    pieces = llm.stream(list(order.messages), schema, sampling, order.purpose)
+    try:
+        for piece in pieces:
+            turn.take(piece.text)
+            turn.show()
+            finish_reason = piece.finish_reason or finish_reason
+            start = loop_start(turn.post if turn.reply is None else turn.reply)
+            if start is not None or (is_post_enough and turn.reply is not None):
+                break
+    finally:
+        pieces.close()  # type: ignore[attr-defined]  # closing it aborts the request
+    is_whole = start is None and finish_reason not in {None, "length"}
+    return _Draft(turn, _reply(turn, start, is_whole=is_whole), _post(turn, order, start), is_whole)
+
+
+def _reply(turn: PartialTurn, start: int | None, *, is_whole: bool) -> str:
+    reply = turn.reply or ""
+    return reply if is_whole else whole_sentences(reply[:start]) or reply[:start].strip()
+
+
+def _post(turn: PartialTurn, order: Order, start: int | None) -> str:
+    post = turn.post
+    room = order.offers[0].narrow.get("text", {}).get("maxLength") if order.offers else None
+    if turn.reply is None:
+        return whole_sentences(post[:start])
+    return whole_sentences(post) if room is not None and len(post) >= room else post
+
+
+def draft_checked(reply: str, sources: Sequence[str]) -> str:
+    """A reply whose draft of a post, if it shows one, states nothing but what ``sources`` hold."""
+    draft = draft_in(reply) if offers_post(reply) else ""
+    if not draft:
+        return reply
+    found = checked(draft, sources, [], lambda _text: "", also_named=_NETWORKS, takes_hashtags=True)
+    if not found.cut:
+        return reply
+    return reply.replace(draft, found.text) if is_enough(found.text) else ASK_FOR_FACTS
