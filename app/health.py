@@ -16,7 +16,10 @@ router = APIRouter(tags=["health"])
 
 
 class InferenceHealth(BaseModel):
-    """The inference process: ready, loading, failed or unreachable."""
+    """The inference process: ready, loading, failed or unreachable.
+
+    ``detail`` of a ready one says why the reranker is not used.
+    """
 
     status: str
     model: str | None
@@ -66,7 +69,9 @@ def health_of(services: Services) -> HealthOut:
         app="ready",
         database=DatabaseHealth(status=database_state, detail=database_detail),
         inference=InferenceHealth(
-            status=inference_state, model=inference.get("model"), detail=str(inference.get("detail") or "")
+            status=inference_state,
+            model=inference.get("model"),
+            detail=str(inference.get("detail") or services.reranking.problem),
         ),
         worker=WorkerHealth(
             status=worker_state,

@@ -1,4 +1,4 @@
-"""The one client of the inference process (``/v1``): chat turns, embeddings, status.
+"""The one client of the inference process (``/v1``): chat turns, embeddings, reranking, status.
 
 Everything that comes back from a constrained request is validated again here, so that nothing above this module ever
 sees text that merely looks like the contract.
@@ -190,10 +190,33 @@ class LlmClient:
 
     def served(self, timeout_s: float = 2.0) -> list[str]:
         """The names that a request may ask for. Raises: InferenceUnavailable, InferenceFailed."""
-        with self._translated():
+        return [str(model["id"]) for model in self._models(timeout_s)]
+
+    def reranker(self, timeout_s: float = 2.0) -> str:
+        """The name of the cross-encoder that is served, "" without one. Raises: as ``served``."""
+        rerankers = [str(m["id"]) for m in self._models(timeout_s) if "rerank" in (m.get("endpoints") or ())]
+        return rerankers[0] if rerankers else ""
+
+    def _models(self, timeout_s: float) -> list[dict[str, Any]]:
+        with self._translated(timeout_s):
             response = self._http.get("/v1/models", timeout=timeout_s)
             _raise_for(response)
-            return [str(model["id"]) for model in response.json()["data"]]
+            models: list[dict[str, Any]] = response.json()["data"]
+            return models
+
+    def rerank(self, model: str, query: str, documents: Sequence[str], timeout_s: float) -> list[float]:
+        """How well each document answers the query, 0 to 1, in order. Source: vLLM's rerank API.
+
+        Raises: InferenceUnavailable (also after ``timeout_s``), InferenceBusy, ModelNotServed, InferenceFailed.
+        """
+        body = {"model": model, "query": query, "documents": list(documents)}
+        with self._translated(timeout_s):
+            response = self._http.post("/v1/rerank", json=body, timeout=timeout_s)
+            _raise_for(response)
+            scores = {int(row["index"]): float(row["relevance_score"]) for row in response.json()["results"]}
+        if set(scores) != set(range(len(documents))):
+            raise InferenceFailed(f"The reranker answered {len(scores)} scores for {len(documents)} documents.")
+        return [scores[index] for index in range(len(documents))]
 
     def embed(self, texts: list[str]) -> list[list[float]]:
         """One vector a text, in order.
@@ -304,7 +327,7 @@ class LlmClient:
             self.on_call(call)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, timeout_s: float = READ_TIMEOUT_S) -> Iterator[None]:
         try:
             yield
         except httpx.ConnectError as error:
@@ -314,7 +337,7 @@ class LlmClient:
             ) from error
         except httpx.TimeoutException as error:
             raise InferenceUnavailable(
-                f"The inference process did not answer within {READ_TIMEOUT_S:.0f} s.",
+                f"The inference process did not answer within {timeout_s:.0f} s.",
                 hint="Try again; if it stays so, restart it with ./scripts/down and ./scripts/up.",
             ) from error
         except httpx.HTTPError as error:

@@ -39,6 +39,7 @@ from app.memory.embedder import Embedder
 from app.memory.index import VectorIndex
 from app.memory.ingestion import IngestionService
 from app.memory.object_storage import Bucket, BucketOriginals
+from app.memory.reranking import Reranker, Reranking
 from app.memory.scanner import VirusScanner
 from app.memory.service import MemoryService
 from app.memory.storage import Originals, OriginalStore
@@ -54,7 +55,7 @@ class Services:
     """Everything that the app and the worker can do, by domain.
 
     Those of the box see every project's rows and put what they add into the default project; ``within`` gives those of
-    one project. ``auth``, ``projects`` and ``ingestion`` are the same in all.
+    one project. ``auth``, ``projects``, ``ingestion`` and ``reranking`` are the same in all.
     """
 
     settings: Settings
@@ -81,6 +82,7 @@ class Services:
     generation: GenerationService
     adapters: AdapterShelf
     analytics: AnalyticsService
+    reranking: Reranking
     _evidence: EvidenceFolders
     _build: Callable[[Database], Services]
     _by_project: dict[str, Services] = field(default_factory=dict)
@@ -108,6 +110,7 @@ def build_services(
     settings: Settings,
     *,
     embedder: Embedder | None = None,
+    reranker: Reranker | None = None,
     wake: Callable[[str], None] | None = None,
     wake_ingestion: Callable[[str], None] | None = None,
 ) -> Services:
@@ -115,6 +118,7 @@ def build_services(
 
     Args:
         embedder: what embeds texts; without it the inference client.
+        reranker: what puts found passages in order; without it the inference client, if that embeds too.
         wake: what tells the worker that an action was approved; without it Huey's queue in the data home.
         wake_ingestion: what tells it that an asset waits; likewise.
 
@@ -131,6 +135,7 @@ def build_services(
     wake = wake or _queue_wake(settings, RUN_ACTION)
     wake_ingestion = wake_ingestion or _queue_wake(settings, INGEST_ASSETS)
     originals, index = originals_of(settings), VectorIndex()
+    reranking = Reranking(reranker or (llm if embedder is None else None))
     scanner = VirusScanner(settings.clamd) if settings.clamd else None
     ingestion = IngestionService(database, embedder or llm, originals, settings.embedding_model, scanner)
     evidence = EvidenceFolders(database, settings.evidence_dir)
@@ -152,7 +157,9 @@ def build_services(
         proposals = ActionService(*proposing)  # all that the chat, and so a model, can reach
         holds = HoldService(database, audit)
         execution = ExecutionService(database, audit, settings.evidence_dir, desk, holds, settings.lease_s)
-        memory = MemoryService(database, audit, embedder or llm, settings, ingestion, originals, index, wake_ingestion)
+        memory = MemoryService(
+            database, audit, embedder or llm, settings, ingestion, originals, index, reranking, wake_ingestion
+        )
         own_llm = llm.recording(CallRecorder(database))
         analytics = AnalyticsService(database, actions)
         return Services(
@@ -180,6 +187,7 @@ def build_services(
             generation=GenerationService(database, memory, proposals, own_llm, adapters),
             adapters=adapters,
             analytics=analytics,
+            reranking=reranking,
             _evidence=evidence,
             _build=over,
         )

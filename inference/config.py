@@ -23,6 +23,11 @@ class InferenceSettings(HeraldSettings):
 
     model: str = Field("qwen2.5-coder-1.5b-instruct", description="Language model that is served.")
     embedding_model: str = Field("all-minilm-l6-v2", description="Embedding model that is served.")
+    reranker_path: Path | None = Field(
+        None,
+        description="Folder of a cross-encoder (safetensors, tokenizer, config) that puts the passages which a search "
+        "found in order. Unset: their order by words and meaning stays.",
+    )
     inference_port: int = Field(8001, ge=0, le=65535, description="Port of the inference process on loopback.")
     inference_key: SecretStr | None = Field(
         None, description="Key that callers present; made at first start when unset."

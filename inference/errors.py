@@ -81,6 +81,12 @@ class ModelNotFound(InferenceError):
     code = "model_not_found"
 
 
+class NoReranker(ModelNotFound):
+    """No cross-encoder is configured."""
+
+    code = "no_reranker"
+
+
 class ObjectNotFound(InferenceError):
     """No file or batch has this id."""
 

@@ -147,6 +147,28 @@ class CallMetrics:
         return page.text() + process_page()
 
 
+class RerankMetrics:
+    """What the reranker's calls came to. Touched in the event loop's thread only."""
+
+    def __init__(self) -> None:
+        self.duration = Histogram(DURATION_BUCKETS_S)
+        self.documents = 0
+        self.waiting = 0
+
+    def finished(self, documents: int, seconds: float) -> None:
+        """Count one answered request, its wait included."""
+        self.documents += documents
+        self.duration.observe(seconds)
+
+    def page(self) -> str:
+        """These metrics; they are there where a reranker is served."""
+        page = Page()
+        page.gauge(f"{PREFIX}rerank_waiting", "Requests that wait for the reranker.", self.waiting)
+        page.counter(f"{PREFIX}reranked_documents_total", "Documents that the reranker scored.", self.documents)
+        page.histogram(f"{PREFIX}rerank_seconds", "Seconds from a request to its scores.", self.duration)
+        return page.text()
+
+
 def process_page() -> str:
     """The process under the names that Prometheus' own clients use."""
     page = Page()

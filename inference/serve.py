@@ -21,6 +21,7 @@ from inference.engine.base import Engine
 from inference.engine.local import LocalEngine
 from inference.errors import StartupError
 from inference.memory import GIB, available_bytes, plan_memory
+from inference.reranker import Reranker, check_folder, weights_bytes
 from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
 from inference.server.state import BatchState
@@ -63,12 +64,15 @@ def serve(settings: InferenceSettings) -> int:
     engine = make_engine(settings)
     traced = TracedEngine(engine, open_call_log())
     embedder = make_embedder(settings)
+    reranker = make_reranker(settings)
     failures: list[str] = []
 
     async def start() -> None:
         try:
             await engine.start()
             await embedder.load()
+            if reranker is not None:
+                await reranker.load()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -77,11 +81,14 @@ def serve(settings: InferenceSettings) -> int:
             failures.append(str(error))
             server.should_exit = True
             return
-        log.info("ready: %s and %s", settings.model, embedder.name)
+        names = (settings.model, embedder.name, *([reranker.name] if reranker is not None else []))
+        log.info("ready: %s", ", ".join(names))
 
     max_body_bytes = settings.inference_max_body_mb * (1 << 20)
     batch = make_batches(settings, traced, embedder)
-    app = create_app(traced, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch)
+    app = create_app(
+        traced, embedder, key=key, max_body_bytes=max_body_bytes, start=start, batch=batch, reranker=reranker
+    )
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, lifespan="on", server_header=False
     )
@@ -139,10 +146,12 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         cell_bytes=shape.cell_bytes,
         context_tokens=context_tokens,
         max_sequences=settings.inference_max_sequences,
-        free_bytes=available_bytes(),
+        free_bytes=_left_for_the_model(settings),
     )
     log.info("%s takes about %.1f GiB, %d tokens of cache", settings.model, plan.needed_bytes / GIB, plan.cell_count)
     taken = {settings.model, settings.embedding_model}
+    if settings.reranker_path is not None:
+        taken.add(settings.reranker_path.resolve().name)
     options = LoadOptions(
         path=path,
         model=settings.model,
@@ -154,6 +163,14 @@ def backend_loader(settings: InferenceSettings) -> Callable[[], Backend]:
         tuning=load_tuning(path),
     )
     return lambda: LlamaCppBackend(options)
+
+
+def _left_for_the_model(settings: InferenceSettings) -> int:
+    """Available memory less what the reranker will take; 0 when the system does not say."""
+    free_bytes = available_bytes()
+    if not free_bytes or settings.reranker_path is None:
+        return free_bytes
+    return max(1, free_bytes - weights_bytes(settings.reranker_path))
 
 
 def locate_model(name: str, kind: Kind) -> Path:
@@ -201,3 +218,24 @@ def make_embedder(settings: InferenceSettings) -> Embedder:
         log.warning("%s", error)
         return Embedder(settings.embedding_model, None, problem=str(error))
     return Embedder(settings.embedding_model, path, threads=max(1, physical_cores() // 2))
+
+
+def make_reranker(settings: InferenceSettings) -> Reranker | None:
+    """The cross-encoder of the settings; None without one.
+
+    Raises: StartupError for a path that is none, or whose name another model has.
+    """
+    if settings.reranker_path is None:
+        return None
+    check_folder(settings.reranker_path)
+    reranker = Reranker(
+        settings.reranker_path,
+        threads=max(1, physical_cores() // 2),
+        queue_limit=settings.inference_queue,
+        queue_timeout_s=settings.inference_queue_timeout_s,
+    )
+    if reranker.name in {settings.model, settings.embedding_model}:
+        raise StartupError(
+            f"HERALD_RERANKER_PATH ends in {reranker.name}, the name of another served model. Rename the folder."
+        )
+    return reranker

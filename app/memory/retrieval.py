@@ -83,12 +83,12 @@ def passages(session: Session, found: Sequence[Candidate]) -> list[Passage]:
     return [_passage(*rows[c.chunk_id], c) for c in found if c.chunk_id in rows]
 
 
-def context(session: Session, index: VectorIndex, query: Query, budget_chars: int) -> list[Passage]:
-    """The passages that belong into a prompt: relevant, diverse, neighbours joined, within the budget."""
-    found = candidates(session, index, query)[:DIVERSIFIED]
+def context(session: Session, question: str, found: Sequence[Candidate], budget_chars: int) -> list[Passage]:
+    """Those of the found that belong into a prompt: relevant, diverse, neighbours joined, within the budget."""
+    found = found[:DIVERSIFIED]
     rows = repository.chunks_with_assets(session, [candidate.chunk_id for candidate in found])
     relevant = [
-        c for c in found if c.chunk_id in rows and rules.is_relevant(query.text, rows[c.chunk_id][0].text, c.similarity)
+        c for c in found if c.chunk_id in rows and rules.is_relevant(question, rows[c.chunk_id][0].text, c.similarity)
     ]
     chosen: list[Passage] = []
     ordinals: dict[int, int] = {}
@@ -99,7 +99,7 @@ def context(session: Session, index: VectorIndex, query: Query, budget_chars: in
         words = set(rules.words_of(chunk.text))
         if rules.is_redundant(words, known_words):
             continue
-        text = rules.excerpt(chunk.text, query.text, left)
+        text = rules.excerpt(chunk.text, question, left)
         if text:
             known_words.append(words if text == chunk.text else set(rules.words_of(text)))
             chosen.append(replace(_passage(chunk, asset, candidate), text=text))

@@ -25,8 +25,9 @@ from app.errors import InvalidInput, NotFound, TooLarge, TooManyRequests
 from app.memory import repository, retrieval
 from app.memory.embedder import Embedder
 from app.memory.index import VectorIndex
-from app.memory.ingestion import CLAIM_S, IngestionService, asset_error, checked_vectors
-from app.memory.records import EVERYTHING, Asset, AssetStatus, Passage, SearchFilter
+from app.memory.ingestion import CLAIM_S, IngestionService, asset_error, checked_vectors, embedding_text
+from app.memory.records import EVERYTHING, Asset, AssetStatus, Chunk, Passage, SearchFilter
+from app.memory.reranking import Reranking
 from app.memory.sniffing import sniff
 from app.memory.storage import OriginalStore, StorageUnavailable
 from app.memory.tables import AssetRow
@@ -76,6 +77,7 @@ class MemoryService:
         ingestion: IngestionService,
         originals: OriginalStore,
         index: VectorIndex,
+        reranking: Reranking,
         wake: Wake,
     ) -> None:
         self._database = database
@@ -86,6 +88,7 @@ class MemoryService:
         self._ingestion = ingestion
         self._originals = originals
         self._index = index
+        self._reranking = reranking
         self._wake = wake
 
     # -- assets -------------------------------------------------------------------------------------------------
@@ -204,8 +207,8 @@ class MemoryService:
         query = self._query(question, wanted)
         if query is None:
             return []
+        found = self._ranked(query)
         with self._database.read() as session:
-            found = retrieval.candidates(session, self._index, query)
             return retrieval.passages(session, found[:limit])
 
     def context_for(self, question: str, budget_chars: int, wanted: SearchFilter = EVERYTHING) -> list[Passage]:
@@ -218,8 +221,9 @@ class MemoryService:
         query = self._query(question[:QUERY_MAX_CHARS], wanted)
         if query is None:
             return []
+        found = self._ranked(query)
         with self._database.read() as session:
-            return retrieval.context(session, self._index, query, budget_chars)
+            return retrieval.context(session, query.text, found, budget_chars)
 
     def _query(self, question: str, wanted: SearchFilter) -> retrieval.Query | None:
         with self._database.read() as session:
@@ -227,6 +231,17 @@ class MemoryService:
                 return None
         vector = checked_vectors(self._embedder.embed([question]), 1)[0]  # outside any transaction
         return retrieval.Query(self._project_id, question, vector, wanted)
+
+    def _ranked(self, query: retrieval.Query) -> list[retrieval.Candidate]:
+        """What both rankings found, by the reranker's order where one is served."""
+        with self._database.read() as session:
+            found = retrieval.candidates(session, self._index, query)
+        return self._reranking.reordered(query.text, found, self._texts_of)  # outside any transaction
+
+    def _texts_of(self, chunk_ids: list[int]) -> dict[int, str]:
+        with self._database.read() as session:
+            rows = repository.chunks_with_assets(session, chunk_ids)
+            return {i: embedding_text(Chunk(chunk.place, chunk.text)) for i, (chunk, _asset) in rows.items()}
 
     # -- keeping ------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,18 @@ from starlette.responses import JSONResponse
 from inference.embedder import Embedder
 from inference.engine.base import Engine
 from inference.errors import InferenceError
-from inference.server import batches, calls, chat_completions, completions, embeddings, files, health, responses
+from inference.reranker import Reranker
+from inference.server import (
+    batches,
+    calls,
+    chat_completions,
+    completions,
+    embeddings,
+    files,
+    health,
+    rerank,
+    responses,
+)
 from inference.server.state import BatchState, ServerState
 from inference.server.tracing import Tracing
 from inference.server.wire import Gate, error_response, invalid_body
@@ -33,6 +44,7 @@ def create_app(
     max_body_bytes: int,
     start: Callable[[], Awaitable[None]],
     batch: BatchState | None = None,
+    reranker: Reranker | None = None,
 ) -> FastAPI:
     """The ASGI application. ``start`` loads the models; it runs beside the server, which answers while they load.
 
@@ -53,11 +65,13 @@ def create_app(
             await asyncio.gather(*tasks, return_exceptions=True)
             await engine.close()
             embedder.close()
+            if reranker is not None:
+                reranker.close()
 
     app = FastAPI(title="Herald inference", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     recorded = engine.calls if isinstance(engine, TracedEngine) else None
-    app.state.server = ServerState(engine, embedder, int(time.time()), batch, recorded)
-    for module in (health, chat_completions, completions, responses, embeddings):
+    app.state.server = ServerState(engine, embedder, int(time.time()), batch, recorded, reranker)
+    for module in (health, chat_completions, completions, responses, embeddings, rerank):
         app.include_router(module.router)
     if recorded is not None:
         app.include_router(calls.router)

@@ -28,6 +28,8 @@ async def readyz(request: Request) -> JSONResponse:
     if name == "ready" and not state.embedder.is_ready:
         name = "failed" if state.embedder.problem else "loading"
         detail = state.embedder.problem or f"loading {state.embedder.name}"
+    if not detail and state.reranker is not None:
+        detail = state.reranker.problem  # searches go on without it
     body = {"status": name, "model": state.engine.model, "embedding_model": state.embedder.name, "detail": detail}
     return JSONResponse(body, status_code=200 if name == "ready" else 503)
 
@@ -35,7 +37,9 @@ async def readyz(request: Request) -> JSONResponse:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Prometheus' text format; needs the key like everything else."""
-    return Response(state_of(request).engine.metrics(), media_type="text/plain; version=0.0.4")
+    state = state_of(request)
+    page = state.engine.metrics() + (state.reranker.metrics.page() if state.reranker is not None else "")
+    return Response(page, media_type="text/plain; version=0.0.4")
 
 
 @router.get("/v1/models")
@@ -55,10 +59,13 @@ async def get_model(name: str, request: Request) -> dict[str, Any]:
 
 
 def _names(state: ServerState) -> tuple[str, ...]:
-    return (state.engine.model, *state.engine.adapters, state.embedder.name)
+    names = (state.engine.model, *state.engine.adapters, state.embedder.name)
+    return (*names, state.reranker.name) if state.reranker is not None and state.reranker.is_ready else names
 
 
 def _model(state: ServerState, name: str) -> dict[str, Any]:
     model = {"id": name, "object": "model", "created": state.started_at, "owned_by": "herald"}
+    if state.reranker is not None and name == state.reranker.name:
+        return {**model, "endpoints": ["rerank"]}  # Cohere's field: clients find a reranker by it
     # vLLM tells an adapter's model by the same field.
     return {**model, "parent": state.engine.model} if name in state.engine.adapters else model

@@ -254,6 +254,23 @@ class CompletionBody(SamplingFields):
         return prompts
 
 
+class RerankBody(Wire):
+    """``POST /v1/rerank``. Documents are texts, or objects with a ``text``; ``top_n`` 0 or null returns all."""
+
+    model: str
+    query: str = Field(max_length=MAX_TEXT_CHARS)
+    documents: list[Annotated[str, Field(max_length=MAX_TEXT_CHARS)]]
+    top_n: int | None = Field(None, ge=0)
+    return_documents: bool = False
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _as_texts(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [document.get("text") if isinstance(document, dict) else document for document in value]
+
+
 class EmbeddingsBody(Wire):
     """``POST /v1/embeddings``."""
 

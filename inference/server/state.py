@@ -1,4 +1,4 @@
-"""What the routes find on the application: the engine and the embedder."""
+"""What the routes find on the application: the engine, the embedder, the reranker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from inference.batch.runner import BatchRunner
 from inference.batch.store import BatchStore
 from inference.embedder import Embedder
 from inference.engine.base import Engine
+from inference.reranker import Reranker
 from inference.traces import CallLog
 
 
@@ -26,13 +27,17 @@ class BatchState:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """Made once, at start. ``batch`` is None where nothing may be kept on the disk, ``calls`` where none are."""
+    """Made once, at start.
+
+    ``batch`` is None where nothing may be kept on the disk, ``calls`` where none are, ``reranker`` where none is set.
+    """
 
     engine: Engine
     embedder: Embedder
     started_at: int
     batch: BatchState | None = None
     calls: CallLog | None = None
+    reranker: Reranker | None = None
 
 
 def state_of(request: Request) -> ServerState:

@@ -111,3 +111,48 @@ def test_a_stream_carries_text_finish_reason_and_usage() -> None:
     assert pieces[-1].usage == {"completion_tokens": 1}
     assert sent[0]["response_format"]["json_schema"]["schema"] == {"type": "object"}  # type: ignore[index]
     assert (sent[0]["max_tokens"], sent[0]["seed"], sent[0]["temperature"]) == (7, 3, 0.0)
+
+
+def models(*entries: dict[str, object]) -> httpx.Response:
+    return httpx.Response(200, json={"object": "list", "data": [{"object": "model", **entry} for entry in entries]})
+
+
+def test_a_reranker_is_known_by_the_endpoint_that_it_serves() -> None:
+    """Other models of the list are none."""
+    assert client_of(lambda _request: models({"id": "chat"}, {"id": "embedding"})).reranker() == ""
+    assert (
+        client_of(lambda _request: models({"id": "chat"}, {"id": "tiny", "endpoints": ["rerank"]})).reranker() == "tiny"
+    )
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [{"index": 0, "relevance_score": 1}], [{"index": 0}], [{"index": 5, "relevance_score": 1}] * 2]
+)
+def test_scores_that_do_not_fit_the_documents_are_refused(rows: list[dict[str, float]]) -> None:
+    """Missing, of other documents, or without a number."""
+    llm = client_of(lambda _request: httpx.Response(200, json={"results": rows}))
+    with pytest.raises(InferenceFailed):
+        llm.rerank("tiny", "query", ["a", "b"], 5)
+
+
+def test_a_reranker_that_takes_too_long_is_unavailable() -> None:
+    """The message says how long was waited."""
+
+    def late(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("late", request=request)
+
+    with pytest.raises(InferenceUnavailable, match="within 5 s"):
+        client_of(late).rerank("tiny", "query", ["a", "b"], 5)
+
+
+def test_scores_come_in_the_order_of_the_documents() -> None:
+    """The server answers the best first."""
+    sent: list[dict[str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        rows = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]
+        return httpx.Response(200, json={"results": rows})
+
+    assert client_of(answer).rerank("tiny", "query", ["a", "b"], 5) == [0.1, 0.9]
+    assert sent == [{"model": "tiny", "query": "query", "documents": ["a", "b"]}]

@@ -26,6 +26,7 @@ from inference.engine.loop import StepLoop
 from inference.engine.scheduler import Limits
 from inference.engine.sequences import Sequence
 from inference.errors import InferenceError
+from inference.reranker import Reranker
 from inference.serve import bind
 from inference.server.app import create_app
 from inference.server.batch_lines import open_batches
@@ -153,6 +154,7 @@ def run_server(
     batch_folder: Path | None = None,
     batch_limits: BatchLimits | None = None,
     call_log: Path | None = None,
+    reranker: Reranker | None = None,
 ) -> Iterator[RunningServer]:
     """Serve in a thread until the generator is closed; batches too where a folder is given."""
     engine = LocalEngine(settings, load)
@@ -168,13 +170,17 @@ def run_server(
         try:
             await engine.start()
             await embedder.load()
+            if reranker is not None:
+                await reranker.load()
         finally:
             ready.set()
 
     listener = bind(0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     max_body_bytes = settings.inference_max_body_mb << 20
-    app = create_app(traced, embedder, key=KEY, max_body_bytes=max_body_bytes, start=start, batch=batch)
+    app = create_app(
+        traced, embedder, key=KEY, max_body_bytes=max_body_bytes, start=start, batch=batch, reranker=reranker
+    )
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
@@ -196,13 +202,20 @@ def make_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Runnin
         batch_folder: Path | None = None,
         batch_limits: BatchLimits | None = None,
         call_log: Path | None = None,
+        reranker: Reranker | None = None,
         **settings: Any,
     ) -> RunningServer:
         options = {"model": "fake", "inference_context": 1024, "inference_max_body_mb": 1, **settings}
         made = InferenceSettings(_env_file=None, **options)
         embedder = Embedder("all-minilm-l6-v2", None, problem="no embedding model in this test")
         server = run_server(
-            made, lambda: backend or FakeBackend(context_tokens=1024), embedder, batch_folder, batch_limits, call_log
+            made,
+            lambda: backend or FakeBackend(context_tokens=1024),
+            embedder,
+            batch_folder,
+            batch_limits,
+            call_log,
+            reranker,
         )
         running.append(server)
         return next(server)
