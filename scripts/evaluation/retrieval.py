@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import hashlib
 import inspect
-import json
 import math
 import random
 import re
@@ -34,16 +33,15 @@ from app import clock
 from app.db.engine import Database
 from app.db.migrate import migrate
 from app.db.scope import DEFAULT_PROJECT
-from app.llm import LlmClient, Message, Sampling
-from app.memory import repository, retrieval, rules
+from app.memory import repository, retrieval
 from app.memory.chunking import chunks_of, tokenizer_of, windows_of
 from app.memory.index import Vector, VectorIndex, signs_of
 from app.memory.records import PLAIN, Section
 from app.memory.tables import AssetRow, ChunkRow, StagedChunkRow
-from app.settings import load_settings
 from inference.config import InferenceSettings
 from inference.embedder import Embedder
 from inference.serve import make_embedder
+from scripts.evaluation import rewriting
 from scripts.setup.box import cache_home
 
 K = 10
@@ -52,17 +50,6 @@ MIN_BODY_CHARS, MAX_BODY_CHARS = 400, 6_000
 MIN_QUESTION_WORDS, MAX_QUESTION_WORDS = 4, 25
 BATCH = 64
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
-
-REWRITE = (
-    "Somebody searches documents with this query:\n{question}\n\nWrite one other query for the same thing, with "
-    "synonyms and the technical terms that the documents may use instead."
-)
-REWRITE_SCHEMA = {
-    "type": "object",
-    "properties": {"query": {"type": "string", "minLength": 5, "maxLength": 200}},
-    "required": ["query"],
-    "additionalProperties": False,
-}
 
 Ranking = Callable[[Session, retrieval.Query], list[int]]
 console = Console(stderr=True)
@@ -193,37 +180,6 @@ def measured(database: Database, questions: list[str], vectors: Vector, of: dict
     return gains
 
 
-def rewritten(
-    database: Database, questions: list[str], vectors: Vectors, asked: Vector, of: dict[int, int]
-) -> dict[str, list[float]]:
-    """nDCG@10 of the hybrid ranking, and of it fused with the same for the model's rewriting, over the same questions.
-
-    Needs a running inference server.
-    """
-    settings = load_settings()
-    llm = LlmClient(settings.inference_origin, settings.inference_key_text(), settings.model)
-    index = VectorIndex()
-    gains: dict[str, list[float]] = {"hybrid, these questions": [], "with rewriting": [], "rewriting alone": []}
-    for right, question in enumerate(track(questions, "rewriting", console=console)):
-        messages: list[Message] = [{"role": "user", "content": REWRITE.format(question=question)}]
-        text = "".join(p.text for p in llm.stream(messages, REWRITE_SCHEMA, Sampling(max_tokens=80)))
-        other = str(json.loads(text)["query"])
-        vector = vectors.of([other], "a rewriting")[0]
-        with database.read() as session:
-            own = [
-                [c.chunk_id for c in retrieval.candidates(session, index, query)]
-                for query in (
-                    retrieval.Query(DEFAULT_PROJECT, question, asked[right]),
-                    retrieval.Query(DEFAULT_PROJECT, other, vector),
-                )
-            ]
-        scores = rules.fused(own)
-        for name, ranking in zip(gains, (own[0], sorted(scores, key=lambda i: -scores[i]), own[1]), strict=True):
-            gains[name].append(gain([of[i] for i in ranking], right))
-    llm.close()
-    return gains
-
-
 def main() -> int:
     """Build, ask, print."""
     parser = argparse.ArgumentParser(prog="./scripts/eval retrieval", description=__doc__)
@@ -245,7 +201,10 @@ def main() -> int:
         of = stored(database, [docstring.body for docstring in chosen], vectors)
         gains = measured(database, questions, asked, of)
         if options.rewritten:
-            gains |= rewritten(database, questions[: options.rewritten], vectors, asked, of)
+            gains |= rewriting.measured(
+                database, questions[: options.rewritten], asked[: options.rewritten], vectors.of,
+                lambda right, found: gain([of[i] for i in found], right),
+            )  # fmt: skip
         database.close()
     table = Table(title=f"{len(questions)} questions, {len(chosen):,} documents, {len(of):,} chunks")
     for column in ("ranking", "nDCG@10", "± (95 %)", "found first"):
