@@ -27,7 +27,7 @@ from app.chat.lookups.tools import Toolbox, recorded
 from app.chat.offers import literal, refused_addresses
 from app.chat.opinion import opinion_of
 from app.chat.prompt import Note, PastMessage
-from app.chat.spans import topic_of
+from app.chat.spans import is_quoted_from, topic_of
 from app.chat.writing import Order, draft_checked, post_written, written
 from app.conversations.service import ConversationService, StoredMessage
 from app.db.engine import Database
@@ -36,6 +36,7 @@ from app.llm import LlmClient, Message, Purpose, Sampling
 from app.memory.records import Passage
 from app.memory.service import MemoryService
 from app.text import checked_text
+from automation.actions.post_social import PostSocialParams
 
 log = structlog.get_logger(__name__)
 
@@ -211,7 +212,9 @@ class ChatService:
             self._remember(request)
         turn, passages = told or self._written(request, decision)
         is_tainted = bool(passages) or bool(request.looked_up) or decision.is_tainted
-        return self._keep(request, self._checked(request, turn), passages, actor, is_tainted=is_tainted)
+        turn = self._checked(request, turn)
+        drafted = _drafted(request, decision, turn)
+        return self._keep(request, turn, passages, actor, is_tainted=is_tainted, drafted=drafted)
 
     def _looked_up(self, request: _Request) -> tuple[Turn, list[Passage]] | None:
         """The answer to what the read-only tools answer; None for all else, and where they found nothing."""
@@ -307,7 +310,9 @@ class ChatService:
         )
         return Turn(" ".join([*refused, reply, *unread]), action)
 
-    def _keep(self, request: _Request, turn: Turn, passages: list[Passage], actor: str, *, is_tainted: bool) -> Answer:
+    def _keep(
+        self, request: _Request, turn: Turn, passages: list[Passage], actor: str, *, is_tainted: bool, drafted: str
+    ) -> Answer:
         """Store the reply and its proposal together."""
         sources = [_source(p) for p in passages_used(turn, passages)]
         lookups = [recorded(call, found) for call, found in request.looked_up]
@@ -331,8 +336,17 @@ class ChatService:
                 is_tainted=is_tainted,
                 action_id=action.id if action else None,
                 lookups=lookups,
+                drafted=drafted,
             )
         return Answer(request.conversation_id, message.id, reply, sources, action, lookups)
+
+
+def _drafted(request: _Request, decision: Decision, turn: Turn) -> str:
+    """The text of the proposed post where the model wrote it, in this turn or as a draft before; "" for the user's."""
+    text = turn.action.params.text if turn.action and isinstance(turn.action.params, PostSocialParams) else ""
+    if decision.is_written or not text or is_quoted_from(text, request.said):
+        return text if decision.is_written else ""
+    return text if any(past.role == "assistant" and text in past.content for past in request.history) else ""
 
 
 def _as_turn(action: Action | None) -> dict[str, Any] | None:

@@ -72,6 +72,17 @@ def last_of_role_before(session: Session, conversation_id: str, position: int, r
     return session.scalars(query).one_or_none()
 
 
+def drafts(session: Session) -> list[MessageRow]:
+    """The messages with a post that the model wrote, the oldest first."""
+    return list(session.scalars(select(MessageRow).where(MessageRow.drafted != "").order_by(MessageRow.position)))
+
+
+def messages_before(session: Session, conversation_id: str, position: int) -> list[MessageRow]:
+    """The conversation's messages before a position, in order."""
+    query = select(MessageRow).where(MessageRow.conversation_id == conversation_id, MessageRow.position < position)
+    return list(session.scalars(query.order_by(MessageRow.position)))
+
+
 def remove(session: Session, conversation_id: str) -> bool:
     """Delete the conversation and its messages; False when there was none."""
     query = delete(ConversationRow).where(ConversationRow.id == conversation_id).returning(ConversationRow.id)

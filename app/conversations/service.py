@@ -34,6 +34,7 @@ class StoredMessage:
     """One message; ``role`` is user or assistant, ``sources`` and ``lookups`` are as in the answer to ``POST /chat``.
 
     ``is_tainted``: it was made from documents or web pages, so a prompt that may choose an action never sees it.
+    ``drafted``: the text of the proposed post as the model wrote it, "" where a person gave it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class StoredMessage:
     action_id: str | None
     created_at: datetime
     lookups: list[dict[str, Any]]
+    drafted: str
 
 
 class ConversationService:
@@ -78,6 +80,7 @@ class ConversationService:
         is_tainted: bool = False,
         action_id: str | None = None,
         lookups: list[dict[str, Any]] | None = None,
+        drafted: str = "",
     ) -> StoredMessage:
         """Add a message. Raises: NotFound when the conversation was deleted meanwhile."""
         conversation = _found(session, conversation_id)
@@ -92,6 +95,7 @@ class ConversationService:
             is_tainted=is_tainted,
             action_id=action_id,
             lookups=lookups or [],
+            drafted=drafted,
             created_at=at,
         )
         repository.add(session, row)
@@ -135,6 +139,19 @@ class ConversationService:
             row = repository.last_of_role_before(session, proposing.conversation_id, proposing.position, "user")
             return _message(row) if row else None
 
+    def drafts(self) -> list[tuple[str, StoredMessage]]:
+        """The messages that proposed a post in the model's own words, each with all that the user had said until then.
+
+        The oldest first. What stood in a conversation that was deleted is gone.
+        """
+        with self._database.read() as session:
+            found = []
+            for row in repository.drafts(session):
+                before = repository.messages_before(session, row.conversation_id, row.position)
+                said = "\n".join(each.content for each in before if each.role == "user")
+                found.append((said, _message(row)))
+            return found
+
     def newest(self, containing: str = "", limit: int = 50) -> list[Conversation]:
         """The most recently used first; only those that contain the text (case aside), if one is given.
 
@@ -175,6 +192,7 @@ def _message(row: MessageRow) -> StoredMessage:
         row.action_id,
         row.created_at,
         list(row.lookups),
+        row.drafted,
     )
 
 

@@ -39,4 +39,5 @@ class MessageRow(ProjectScoped, Table):
     is_tainted: Mapped[bool] = mapped_column(default=False)
     lookups: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     action_id: Mapped[str | None] = mapped_column(String(40))
+    drafted: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

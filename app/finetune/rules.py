@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +41,16 @@ class Verdict:
     figures: dict[str, Any]
 
 
+def joined(variants: Approved, posts: Approved) -> Approved:
+    """All that a person stands behind. A text that is among the variants is not learned twice."""
+    known = {pair.text.casefold() for pair in variants.pairs}
+    added = [pair for pair in posts.pairs if pair.text.casefold() not in known]
+    left_out = Counter(variants.left_out) + Counter(posts.left_out)
+    return Approved((*variants.pairs, *added), dict(left_out))
+
+
 def split(approved: Approved) -> tuple[list[Pair], list[Pair]]:
-    """Pairs to learn from, and pairs to compare on; all of one brief are on the same side.
+    """Pairs to learn from, and pairs to compare on; all of one brief or conversation are on the same side.
 
     Raises: InvalidInput when there are too few.
     """
@@ -50,27 +59,38 @@ def split(approved: Approved) -> tuple[list[Pair], list[Pair]]:
         left_out = "".join(f" {count} were left out: {why}." for why, count in approved.left_out.items())
         raise InvalidInput(
             f"There are {len(pairs)} texts to learn from; at least {MIN_PAIRS} are needed.{left_out}",
-            hint="Write variants under Create, then edit them or approve them as posts.",
+            hint="Write variants under Create, then edit them or approve them as posts; or have the chat write posts.",
             code="too_few_pairs",
         )
     wanted = max(MIN_HELD_OUT, round(len(pairs) * HELD_OUT_SHARE))
     held_out: list[Pair] = []
-    # By a digest of the brief: the same texts are held out next time, and new ones change little.
-    briefs = sorted({pair.brief for pair in pairs}, key=lambda brief: hashlib.sha256(brief.encode()).digest())
-    for brief in briefs:
+    # By a digest of what was asked: the same texts are held out next time, and new ones change little.
+    groups = sorted(_groups(pairs), key=lambda group: hashlib.sha256(group[0].brief.encode()).digest())
+    for group in groups:
         if len(held_out) >= wanted:
             break
-        held_out += [pair for pair in pairs if pair.brief == brief]
-    held_briefs = {pair.brief for pair in held_out}
-    training = [pair for pair in pairs if pair.brief not in held_briefs]
+        held_out += group
+    held_ids = {pair.id for pair in held_out}
+    training = [pair for pair in pairs if pair.id not in held_ids]
     if len(training) < len(held_out):
         raise InvalidInput(
-            f"The {len(pairs)} texts come from {len(briefs)} briefs; after {len(held_out)} are held out, "
-            f"{len(training)} are left to learn from.",
-            hint="Edit or approve texts of more briefs.",
+            f"The {len(pairs)} texts come from {len(groups)} briefs and conversations; after {len(held_out)} "
+            f"are held out, {len(training)} are left to learn from.",
+            hint="Edit or approve texts of more briefs, or post more from the chat.",
             code="too_few_pairs",
         )
     return training, held_out
+
+
+def _groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """The pairs that have a brief or a conversation in common, however many steps apart."""
+    groups: list[tuple[set[str], list[Pair]]] = []
+    for pair in pairs:
+        keys = {f"group {pair.group}", f"brief {pair.brief.casefold()}"}
+        like = [group for group in groups if group[0] & keys]
+        groups = [group for group in groups if not group[0] & keys]
+        groups.append((keys.union(*(k for k, _ in like)), [*(p for _, members in like for p in members), pair]))
+    return [members for _, members in groups]
 
 
 def verdict(compared: Sequence[Compared], held_out: Sequence[Pair]) -> Verdict:

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from app import clock
+from app.actions.service import ActionService
 from app.adapters import AdapterShelf, Card
 from app.audit.service import AuditService
+from app.conversations.service import ConversationService
 from app.db.engine import Database
 from app.db.scope import DEFAULT_PROJECT
 from app.errors import AppError
 from app.finetune import rules
-from app.generation.approved import Pair
+from app.finetune.posts import published_posts
+from app.generation.approved import Approved, Pair
 from app.generation.service import GenerationService
 
 COMMAND = (sys.executable, "-m", "inference.finetune")
@@ -43,6 +46,8 @@ class FinetuneService:
         database: Database,
         audit: AuditService,
         generation: GenerationService,
+        conversations: ConversationService,
+        actions: ActionService,
         shelf: AdapterShelf,
         model: str,
         command: tuple[str, ...] = COMMAND,
@@ -50,6 +55,8 @@ class FinetuneService:
         self._database = database
         self._audit = audit
         self._generation = generation
+        self._conversations = conversations
+        self._actions = actions
         self._shelf = shelf
         self._model = model
         self._command = command
@@ -65,7 +72,7 @@ class FinetuneService:
         Raises: InvalidInput (too few texts, a bad name), Conflict (the name is taken), TrainingFailed.
         """
         name = self._shelf.free_name(name, self.project_id)
-        training, held_out = rules.split(self._generation.approved())
+        training, held_out = rules.split(self.learned_from())
         weights = self._shelf.path_of(name)
         staged = weights.with_name(f".{name}.training")
         job = {
@@ -98,6 +105,11 @@ class FinetuneService:
         self._shelf.add(card)
         self._record("adapter.trained", actor, {"name": name, "status": card.status, "texts": len(training)})
         return card
+
+    def learned_from(self) -> Approved:
+        """The variants that were edited or approved, and the published posts that the chat wrote, of this project."""
+        posts = self._generation.paired(published_posts(self._conversations, self._actions))
+        return rules.joined(self._generation.approved(), posts)
 
     def cards(self) -> tuple[list[Card], str | None]:
         """The project's adapters, the newest first, and the one in use."""

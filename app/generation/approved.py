@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,13 @@ class Pair:
     """One prompt as the model gets it, and the text that is wanted.
 
     Attributes:
+        group: texts of one group are never on both sides of a comparison.
         sources: where the text's facts may come from: the brief and its passages.
         origin: ``edited`` by a person, or ``approved`` as it was.
     """
 
     id: str
+    group: str
     brief: str
     messages: tuple[Message, ...]
     schema: dict[str, Any]
@@ -58,26 +60,57 @@ class Approved:
     left_out: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A text that a person stands behind, with what it was written from.
+
+    Attributes:
+        platform: "" for none.
+        kind: how long it is to be.
+        chunks: ``{"asset_id", "chunk_id", "filename", "place"}`` of each passage.
+    """
+
+    id: str
+    group: str
+    brief: str
+    platform: str
+    kind: Kind
+    chunks: Sequence[dict[str, Any]]
+    text: str
+    origin: str
+
+
 def approved_texts(database: Database, actions: ActionService, memory: MemoryService, voice: Voice) -> Approved:
-    """The project's texts that were edited or approved by a person, the oldest first.
+    """The project's variants that were edited or approved by a person, the oldest first."""
+    wanted: list[Wanted] = []
+    with database.read() as session:
+        for generation, variant, versions in _written(session):
+            text, origin = _wanted(versions, _action(actions, variant))
+            if text:
+                chunks: list[dict[str, Any]] = next(
+                    (v.provenance.get("chunks", []) for v in versions if v.origin != Origin.EDITED), []
+                )
+                kind, platform = Kind(variant.kind), generation.platform
+                brief = generation.brief
+                wanted.append(Wanted(variant.id, brief, brief, platform, kind, chunks, text, origin))
+    return paired(wanted, memory, voice)
+
+
+def paired(wanted: Iterable[Wanted], memory: MemoryService, voice: Voice) -> Approved:
+    """Each text once for its brief, with the prompt that asks for it.
 
     A text that states what neither its brief nor its passages hold is left out: it would teach to invent.
     """
     pairs: dict[tuple[str, str], Pair] = {}
     left_out: Counter[str] = Counter()
-    with database.read() as session:
-        for generation, variant, versions in _written(session):
-            action = _action(actions, variant)
-            text, origin = _wanted(versions, action)
-            if not text:
-                continue
-            pair = _pair(generation, variant, versions, text, origin, memory, voice)
-            if len(text) > pair.limit:
-                left_out["longer than the platform or its kind allows"] += 1
-            elif facts.unfounded(text, pair.sources):
-                left_out["with facts that its brief and documents do not hold"] += 1
-            else:
-                pairs[pair.brief.casefold(), text.casefold()] = pair
+    for each in wanted:
+        pair = _pair(each, memory, voice)
+        if len(pair.text) > pair.limit:
+            left_out["longer than the platform or its kind allows"] += 1
+        elif facts.unfounded(pair.text, pair.sources):
+            left_out["with facts that its brief and documents do not hold"] += 1
+        else:
+            pairs[pair.brief.casefold(), pair.text.casefold()] = pair
     return Approved(tuple(pairs.values()), dict(left_out))
 
 
@@ -100,7 +133,7 @@ def _action(actions: ActionService, variant: VariantRow) -> Action | None:
 def _wanted(versions: Sequence[VariantVersionRow], action: Action | None) -> tuple[str, str]:
     """The text that a person approved, else the one that they edited last; "" for neither."""
     is_approved = action is not None and action.status in APPROVED
-    if is_approved and action is not None and any(not a.by.startswith("policy ") for a in action.approvals):
+    if is_approved and action is not None and is_by_a_person(action):
         text = str(action.params.get("text", "")).strip()
         generated = {version.text.strip() for version in versions if version.origin != Origin.EDITED}
         return text, "approved" if text in generated else "edited"
@@ -110,36 +143,30 @@ def _wanted(versions: Sequence[VariantVersionRow], action: Action | None) -> tup
     return "", ""
 
 
-def _pair(
-    generation: GenerationRow,
-    variant: VariantRow,
-    versions: Sequence[VariantVersionRow],
-    text: str,
-    origin: str,
-    memory: MemoryService,
-    voice: Voice,
-) -> Pair:
-    kind = Kind(variant.kind)
-    site = SITES.get(generation.platform)
-    limit = rules.max_chars(kind, site.check(Post("")).limit if site else None)
-    notes = _notes(versions, memory)
+def is_by_a_person(action: Action) -> bool:
+    """Whether somebody, not a policy alone, approved it."""
+    return any(not approval.by.startswith("policy ") for approval in action.approvals)
+
+
+def _pair(wanted: Wanted, memory: MemoryService, voice: Voice) -> Pair:
+    site = SITES.get(wanted.platform)
+    limit = rules.max_chars(wanted.kind, site.check(Post("")).limit if site else None)
+    notes = _notes(wanted.chunks, memory)
     return Pair(
-        id=variant.id,
-        brief=generation.brief,
-        messages=tuple(prompt.messages(generation.brief, notes, voice, kind, limit)),
+        id=wanted.id,
+        group=wanted.group,
+        brief=wanted.brief,
+        messages=tuple(prompt.messages(wanted.brief, notes, voice, wanted.kind, limit)),
         schema=prompt.schema(limit),
         limit=limit,
-        text=text,
-        sources=(generation.brief, *(f"{source}\n{passage}" for source, passage in notes)),
-        origin=origin,
+        text=wanted.text,
+        sources=(wanted.brief, *(f"{source}\n{passage}" for source, passage in notes)),
+        origin=wanted.origin,
     )
 
 
-def _notes(versions: Sequence[VariantVersionRow], memory: MemoryService) -> list[tuple[str, str]]:
-    """The passages that the newest generated version was written with, as far as they still are in memory."""
-    chunks: list[dict[str, Any]] = next(
-        (v.provenance.get("chunks", []) for v in versions if v.origin != Origin.EDITED), []
-    )
+def _notes(chunks: Sequence[dict[str, Any]], memory: MemoryService) -> list[tuple[str, str]]:
+    """The passages that the text was written with, as far as they still are in memory."""
     notes = []
     for chunk in chunks:
         try:

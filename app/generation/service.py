@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from app.db.engine import Database
 from app.db.scope import DEFAULT_PROJECT
 from app.errors import AppError, Conflict, InvalidInput, NotFound
 from app.generation import repository
-from app.generation.approved import Approved, approved_texts
+from app.generation.approved import Approved, Wanted, approved_texts, paired
 from app.generation.records import (
     Done,
     Event,
@@ -287,6 +287,10 @@ class GenerationService:
     def approved(self) -> Approved:
         """The texts that a person edited or approved, with the prompts that they were written for."""
         return approved_texts(self._database, self._actions, self._memory, self.voice())
+
+    def paired(self, wanted: Iterable[Wanted]) -> Approved:
+        """Texts from elsewhere that a person stands behind, with the prompts that a variant would be asked for by."""
+        return paired(wanted, self._memory, self.voice())
 
     def voice(self) -> Voice:
         """How the project talks."""

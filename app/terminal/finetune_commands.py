@@ -136,7 +136,15 @@ def _finetune(project: str) -> Iterator[tuple[FinetuneService, LlmClient]]:
             services.projects.require(project)
             own = services.within(project)
             yield (
-                FinetuneService(own.database, own.audit, own.generation, own.adapters, settings.model),
+                FinetuneService(
+                    own.database,
+                    own.audit,
+                    own.generation,
+                    own.conversations,
+                    own.actions,
+                    own.adapters,
+                    settings.model,
+                ),
                 services.llm,
             )
         finally:

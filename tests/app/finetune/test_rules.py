@@ -7,15 +7,25 @@ import json
 import pytest
 
 from app.errors import InvalidInput
-from app.finetune.rules import MIN_PAIRS, Compared, split, text_of, verdict
+from app.finetune.rules import MIN_PAIRS, Compared, joined, split, text_of, verdict
 from app.generation.approved import Approved, Pair
 
 
-def pair(number: int, brief: str = "") -> Pair:
+def pair(number: int, brief: str = "", group: str = "") -> Pair:
     """A text about a price."""
     brief = brief or f"Cake number {number} costs {number}.50 euro"
     text = f"Try our cake for {number}.50 euro!"
-    return Pair(f"var_{number}", brief, ({"role": "user", "content": brief},), {}, 160, text, (brief,), "approved")
+    return Pair(
+        f"var_{number}",
+        group or brief,
+        brief,
+        ({"role": "user", "content": brief},),
+        {},
+        160,
+        text,
+        (brief,),
+        "approved",
+    )
 
 
 def compared(number: int, *, base: float = 3.0, loss: float = 2.0, text: str = "") -> Compared:
@@ -34,8 +44,26 @@ def test_too_few_texts_are_refused_with_both_numbers() -> None:
 
 def test_texts_of_one_brief_cannot_be_held_out() -> None:
     """There would be nothing to learn from."""
-    with pytest.raises(InvalidInput, match="from 1 briefs"):
+    with pytest.raises(InvalidInput, match="from 1 briefs and conversations"):
         split(Approved(tuple(pair(n, "the same brief") for n in range(30)), {}))
+
+
+def test_a_conversation_is_never_on_both_sides() -> None:
+    """Nor are two that share a request, which may stand in a brief as well."""
+    pairs = [pair(n, f"request {n}", f"conversation {n // 4}") for n in range(60)]
+    pairs += [pair(100, "request 0", "conversation of its own"), pair(101, "more", "conversation of its own")]
+    training, held_out = split(Approved(tuple(pairs), {}))
+    assert not {p.group for p in training} & {p.group for p in held_out}
+    sides = [{p.id for p in side} for side in (training, held_out)]
+    assert any({"var_0", "var_3", "var_100", "var_101"} <= side for side in sides)
+
+
+def test_a_text_that_is_a_variant_too_is_learned_once() -> None:
+    """What was left out is counted together."""
+    variants, posts = Approved((pair(1),), {"long": 1}), Approved((pair(1, "asked"), pair(2)), {"long": 2})
+    both = joined(variants, posts)
+    assert [(p.id, p.brief) for p in both.pairs] == [("var_1", pair(1).brief), ("var_2", pair(2).brief)]
+    assert both.left_out == {"long": 3}
 
 
 def test_a_brief_is_never_on_both_sides() -> None:

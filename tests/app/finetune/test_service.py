@@ -59,7 +59,14 @@ def make(services: Services, generation: GenerationService, tmp_path: Path) -> A
         script.write_text(TRAINER.replace("LOSS", line), encoding="utf-8")
         command = (sys.executable, str(script))
         return FinetuneService(
-            services.database, services.audit, generation, services.adapters, "model", command=command
+            services.database,
+            services.audit,
+            generation,
+            services.conversations,
+            services.actions,
+            services.adapters,
+            "model",
+            command=command,
         )
 
     return make
