@@ -27,6 +27,7 @@ PERMISSIONS: dict[str, Permission] = {
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
     "GET /healthz/db": OPEN,
+    "GET /metrics": BOX,
     "GET /signin": OPEN,
     "POST /signin": OPEN,
     "GET /signup": OPEN,

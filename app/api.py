@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from app import health
+from app import health, metrics
 from app.access import authorise
 from app.accounts import login_routes as logins
 from app.accounts import routes as accounts
@@ -54,4 +54,5 @@ def add_routes(app: FastAPI) -> None:
     for router in DOMAINS:
         app.include_router(router, prefix=PREFIX, dependencies=guarded)
     app.include_router(health.router, include_in_schema=False, dependencies=guarded)
+    app.include_router(metrics.router, include_in_schema=False, dependencies=guarded)
     app.include_router(auth.router, dependencies=guarded)

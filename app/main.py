@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from app.api import PREFIX, add_routes
 from app.auth.guard import Guard
 from app.error_responses import add_error_handlers
+from app.metrics import AppMetrics
 from app.middleware import BodyLimit, RequestContext
 from app.services import Services, build_services
 from app.settings import Settings, load_settings
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         redoc_url=None,
     )
     app.state.services = services
+    app.state.metrics = AppMetrics(services)
     add_error_handlers(app)
     add_routes(app)
     # The last one added is the outermost.
@@ -59,7 +61,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         media_path=f"{PREFIX}/media",
     )
     app.add_middleware(Guard, auth=services.auth, settings=settings)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, observe=app.state.metrics.observe)
     if with_ui:
         from app.ui import mount  # late: Gradio takes seconds to import, and programs and tests can do without
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -18,9 +19,11 @@ from app import correlation
 
 log = structlog.get_logger(__name__)
 
+Observe = Callable[[Scope, int, float], None]
+
 DRAIN_S = 10.0
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.\-]{8,64}$")
-_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"})
+_QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/api/v1/healthz", "/api/v1/readyz"})
 
 # Gradio needs inline scripts and eval. Nothing is fetched from or sent to another host: a reply that quotes a hostile
 # page must not make the browser carry anything out.
@@ -50,10 +53,15 @@ SECURITY_HEADERS = {
 
 
 class RequestContext:
-    """Gives each request a correlation id, logs it, sets the security headers, and answers what nothing else caught."""
+    """Gives each request a correlation id, logs it, sets the security headers, and answers what nothing else caught.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        observe: is told of each request that ended its scope, its status (0: its client left before that) and seconds.
+    """
+
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
         self._app = app
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -86,8 +94,10 @@ class RequestContext:
             await _internal_error(request_id)(scope, receive, send_with_headers)
         finally:
             level = "debug" if scope["path"] in _QUIET_PATHS else "info"
-            took_ms = round((time.monotonic() - started_s) * 1000, 1)
+            took_s = time.monotonic() - started_s
+            took_ms = round(took_s * 1000, 1)
             getattr(log, level)("request", method=scope["method"], path=scope["path"], status=status, took_ms=took_ms)
+            self._observe(scope, status, took_s)
 
 
 def _internal_error(request_id: str) -> JSONResponse:

@@ -181,13 +181,17 @@ def test_the_queue_s_server_is_told_to_those_who_use_it() -> None:
     assert users == {"app-scale", "worker-scale"}
 
 
-def test_prometheus_asks_where_inference_listens() -> None:
-    """The default port, with the key from the secret that both have."""
+def test_prometheus_asks_where_inference_and_the_app_listen() -> None:
+    """The default ports, with the key from the secret that all have."""
     config = yaml.safe_load((_ROOT / "scripts/observe/prometheus.yml").read_text("utf-8"))
-    (job,) = config["scrape_configs"]
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     defaults = {setting.name: setting.default for group in sections().values() for setting in group}
-    assert job["static_configs"] == [{"targets": [f"127.0.0.1:{defaults['HERALD_INFERENCE_PORT']}"]}]
-    assert job["authorization"]["credentials_file"] == "/run/secrets/herald_inference_key"
+    for name, port in (("herald_inference", "HERALD_INFERENCE_PORT"), ("herald_app", "HERALD_PORT")):
+        job = jobs.pop(name)
+        assert job["metrics_path"] == "/metrics"
+        assert job["static_configs"] == [{"targets": [f"127.0.0.1:{defaults[port]}"]}]
+        assert job["authorization"]["credentials_file"] == "/run/secrets/herald_inference_key"
+    assert jobs == {}
     assert "herald_inference_key" in _SERVICES["prometheus"]["secrets"]
     assert _SERVICES["prometheus"]["network_mode"] == "service:network"
     assert all("herald_inference_key" in service["secrets"] for service in _of("cpu").values())

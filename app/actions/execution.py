@@ -18,7 +18,7 @@ from app import clock
 from app.actions import proposals, repository
 from app.actions.approvals import ApprovalDesk
 from app.actions.holds import HoldService
-from app.actions.records import Action, Claim, Hold, Status
+from app.actions.records import Action, Backlog, Claim, Hold, Status
 from app.actions.recovery import Recovery, is_takeable
 from app.actions.rules import LOOK_WAIT_S, MAX_RETRIES, MAX_SENDS, RETRY_WAIT_S
 from app.actions.settling import Settling, is_keyed, sending_lost
@@ -316,6 +316,17 @@ class ExecutionService(WorkerRegister):
             return [
                 row.id for row in waiting if row.held_reason and is_takeable(row) and not self._holds.find(session, row)
             ]
+
+    def backlog(self) -> Backlog:
+        """What there is to do, in figures."""
+        now = clock.now()
+        with self._database.read() as session:
+            waiting = repository.unheld(session, (Status.APPROVED,))
+            by_status = repository.count_by_status(session)
+        since = [max(row.decided_at or row.created_at, row.not_before or row.created_at) for row in waiting]
+        due = [moment for row, moment in zip(waiting, since, strict=True) if not row.held_reason and moment <= now]
+        oldest_wait_s = (now - min(due)).total_seconds() if due else 0.0
+        return Backlog(by_status, sum(bool(row.held_reason) for row in waiting), oldest_wait_s)
 
     def looks_due(self) -> list[str]:
         """Ids of unconfirmed actions for which it is time to look at the platform."""

@@ -139,6 +139,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many actions there are of each status, how many approved ones something holds, and the longest wait.
+
+    ``oldest_wait_s``: for how long the oldest approved action that nothing holds has not been taken, in seconds since
+    its approval or its planned moment; 0 when none waits.
+    """
+
+    by_status: dict[Status, int]
+    held: int
+    oldest_wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerState:
     """Whether a worker is there. ``status`` is ready or not_running."""
 

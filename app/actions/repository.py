@@ -88,6 +88,12 @@ def tally(session: Session, since: datetime) -> list[Tally]:
     ]
 
 
+def count_by_status(session: Session) -> dict[Status, int]:
+    """How many actions have each status; those that none has are there with 0."""
+    query = select(ActionRow.status, func.count()).group_by(ActionRow.status)
+    return dict.fromkeys(Status, 0) | {Status(status): count for status, count in session.execute(query)}
+
+
 def with_status(session: Session, status: Status) -> list[ActionRow]:
     """Every action of that status, the oldest first."""
     query = select(ActionRow).where(ActionRow.status == status).order_by(ActionRow.created_at, ActionRow.id)

@@ -6,6 +6,7 @@ It is a middleware rather than a dependency so that a route that somebody forget
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from urllib.parse import quote, urlsplit
 
 from anyio import to_thread
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.limiter import FailureLimiter
 from app.auth.rates import RequestRates
-from app.auth.records import Actor
+from app.auth.records import Actor, Permission
 from app.auth.service import COOKIE, AuthService
 from app.error_responses import error_response
 from app.errors import AppError, Forbidden, InvalidInput, NotAuthenticated, TooManyRequests
@@ -43,6 +44,9 @@ OPEN_PATHS = frozenset(
 )
 HEALTH_PATHS = frozenset(path for path in OPEN_PATHS if "health" in path or "ready" in path)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+METRICS_PATH = "/metrics"
+SCRAPER = Actor(user_id="", name="Prometheus", is_box_owner=True, via="system", scopes=frozenset({Permission.BOX}))
+"""Whoever asks for the metrics with inference's key, which Prometheus has for inference's own."""
 NOBODY = Actor(user_id="", name="nobody", is_box_owner=False, via="system")
 
 
@@ -54,6 +58,7 @@ class Guard:
         self._auth = auth
         self._hosts = settings.host_names
         self._https_host = settings.public_https_host
+        self._inference_key = settings.inference_key_text().encode()
         self._limiter = FailureLimiter()
         self._rates = RequestRates(settings.requests_per_user, settings.requests_per_address)
 
@@ -123,7 +128,10 @@ class Guard:
         if wait_s and not _is_loopback(client):
             raise _too_many(wait_s)
         scheme, _, key = authorization.partition(" ")
-        actor = self._auth.actor_of_key(key.strip()) if scheme.lower() == "bearer" else None
+        is_bearer, key = scheme.lower() == "bearer", key.strip()
+        if is_bearer and connection.scope["path"] == METRICS_PATH and self._is_inference_key(key):
+            return SCRAPER
+        actor = self._auth.actor_of_key(key) if is_bearer else None
         if actor is not None:
             return actor
         self._limiter.add_failure(client)
@@ -131,10 +139,13 @@ class Guard:
             raise _too_many(wait_s)
         raise NotAuthenticated(
             "The key or token is wrong, has ended or was withdrawn."
-            if scheme.lower() == "bearer"
+            if is_bearer
             else "The Authorization header is not `Bearer KEY`.",
             hint="The key is HERALD_API_KEY, or else in keys/api.key of the data folder.",
         )
+
+    def _is_inference_key(self, key: str) -> bool:
+        return secrets.compare_digest(key.encode("utf-8", "surrogateescape"), self._inference_key)
 
     async def _refuse(
         self, error: AppError, connection: HTTPConnection, scope: Scope, receive: Receive, send: Send

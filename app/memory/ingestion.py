@@ -73,6 +73,11 @@ class IngestionService:
             rows = repository.due(session, now, limit)
             return [row.id for row in rows if row.status == AssetStatus.UPLOADED or not _is_held(row)]
 
+    def count_by_status(self) -> dict[AssetStatus, int]:
+        """How many assets of all projects have each status."""
+        with self._database.read() as session:
+            return repository.count_by_status(session)
+
     def run(self, asset_id: str, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Take one asset in, unless somebody else does. What is wrong with the file is said in its row."""
         claim = self._claim(asset_id)

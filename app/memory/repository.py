@@ -81,6 +81,12 @@ def matching_assets(session: Session, project_id: str, wanted: SearchFilter) -> 
     return frozenset(asset_id for asset_id, own in session.execute(query) if not tags or tags & set(own))
 
 
+def count_by_status(session: Session) -> dict[AssetStatus, int]:
+    """How many assets have each status; those that none has are there with 0."""
+    query = select(AssetRow.status, func.count()).group_by(AssetRow.status)
+    return dict.fromkeys(AssetStatus, 0) | {AssetStatus(status): count for status, count in session.execute(query)}
+
+
 def due(session: Session, now: datetime, limit: int) -> list[AssetRow]:
     """Assets that somebody should take in: those that wait, and those whose worker went silent; the oldest first."""
     waits = (AssetRow.status == AssetStatus.UPLOADED) & (or_(AssetRow.retry_at.is_(None), AssetRow.retry_at <= now))

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import JSON, String, Table, insert
 from sqlalchemy.types import TypeEngine
 
-from app import clock
+from app import clock, metrics
 from app.access import PERMISSIONS, TABLES_OF_IDS, authorise
 from app.accounts.service import NewAccount
 from app.api import DOMAINS
@@ -36,7 +36,7 @@ REFUSALS = {
 }
 WITHOUT_PREFIX = {
     f"{method} {path}" for path in ("/signin", "/signup", "/forgot", "/reset", "/signout") for method in ("GET", "POST")
-}
+} | {"GET /metrics"}
 IN_PROJECT = {Permission.READ, Permission.WRITE, Permission.APPROVE, Permission.MANAGE}
 ENDS_MEMBERSHIP = {"DELETE /projects/{project_id}", "POST /projects/{project_id}/leave"}
 NOT_LOOKED_UP = {"project_id", "filename", "sha256", "chunk_id", "user_id", "invitation_id", "key_id"}
@@ -125,7 +125,7 @@ def _project(client: TestClient, headers: dict[str, str]) -> str:
 
 
 def _routes() -> set[str]:
-    routers = [*DOMAINS, pages.router]
+    routers = [*DOMAINS, metrics.router, pages.router]
     found = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     return {f"{method} {route.path}" for route in found for method in route.methods}
 
