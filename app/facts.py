@@ -159,7 +159,8 @@ def names_in(text: str, language: str = "en") -> set[str]:
     Bäckerei Müller"), unless a number or an article is before it ("ein Glas Wein"). Words in capitals alone are
     shouted; in a headline, where most words have a capital, none is a name.
     """
-    bare = _ADDRESS.sub(lambda match: " " * len(match.group()), text)
+    # What ends a sentence behind an address stays, so that the next word is known to begin one.
+    bare = _ADDRESS.sub(lambda match: re.sub(r"^.*?(?=[.,;:!?…]*$)", " ", match.group(), flags=re.DOTALL), text)
     found = {match.group().casefold() for match in _MENTION.finditer(bare)}
     if language != "de" and _is_title_case(bare):
         return found

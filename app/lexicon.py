@@ -102,7 +102,7 @@ _NEAR_DAYS = {
     "tomorrow": "tomorrow demain domani amanhã",
     "yesterday": "yesterday gestern hier ayer ieri ontem gisteren",
 }
-_ALSO_TOMORROW = "morgen mañana manana"  # "morning" as well
+_ALSO_TOMORROW = "morgen mañana manana tmrw tmr tmw tomoz tomorow tommorow tomorrows"  # "morgen" is a morning as well
 # Months that are a plain word of some language as well: they count with a capital inside of a sentence, or by a number.
 _ALSO_PLAIN = frozenset({"may", "march", "mars", "mai", "mayo", "mei", "august"})
 _WORD = re.compile(r"[^\W\d_]+(?:-feira)?")

@@ -14,9 +14,12 @@ from app.lexicon import language_of
 from app.wording import sentences_of
 
 ECHO_WORDS = 5
+_NETWORK = "_network_"
+_HOLE = re.compile(r"\[[^\W\d_][^\]\n]{2,40}\]|\{[^}\n]{2,40}\}")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _INTRODUCES = re.compile(
-    r"^\W*(?:here(?:['’]s| is| are)|hier ist|hier is|voici|ecco|aquí (?:está|tienes|va)|aqui está)\b[^.!?]*"
+    r"^\W*(?:here(?:['’]s| is| are)|this is|hier ist|das ist|hier is|dit is|voici|ceci est|c['’]est|ecco|questo è|"
+    r"aquí (?:está|tienes|va)|est[eo] es|aqui está)\b[^.!?]*"
     r"\b(?:posts?|beitrag|texte?|texto|testo|publication|publicación|publicação|tweet|bericht|draft)\b",
     re.IGNORECASE,
 )
@@ -51,13 +54,16 @@ _LANGUAGES = {
 
 
 def without_echo(text: str, message: str) -> str:
-    """``text`` without sentences that only repeat or answer the request: "Post on X that we …", "Here is a post:"."""
+    """``text`` without sentences that only repeat or answer the request ("Post on X that we …", "Here is a post:"), or
+    that leave a hole to fill in ("[your address]")."""
     kept = [part for at, part in enumerate(sentences_of(text)) if not _is_echo(part, message, is_first=not at)]
     return "".join(kept).strip()
 
 
 def _is_echo(sentence: str, message: str, *, is_first: bool) -> bool:
     if _INTRODUCES.match(sentence) or _OFFERS_HELP.search(sentence) or asks_to_publish(sentence):
+        return True
+    if any(hole.group() not in message for hole in _HOLE.finditer(sentence)):
         return True
     words, asked = _words(sentence), _words(message)
     if is_first and words and asked and words[0] == asked[0] and begins_with_command(message):
@@ -74,13 +80,14 @@ def _runs_of_the_request(message: str) -> set[tuple[str, ...]]:
         is_order = begins_with_command(sentence)
         for at in range(len(words) - ECHO_WORDS + 1):
             run = words[at : at + ECHO_WORDS]
-            if (at == 0 and is_order) or platforms.mentions(" ".join(run)):
+            if (at == 0 and is_order) or _NETWORK in run:
                 runs.add(tuple(run))
     return runs
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    """The words, the names of networks all alike: "insta" is Instagram."""
+    return [word.casefold() for word in _WORD.findall(platforms.mask(text, f" {_NETWORK} ", f" {_NETWORK} "))]
 
 
 def left_out(text: str, message: str) -> set[str]:
@@ -92,6 +99,12 @@ def is_in_another_language(text: str, message: str) -> bool:
     """Whether the request is plainly in one language, asks for no other, and the text is in another."""
     asked, got = language_of(message), language_of(text)
     return bool(asked and got) and asked != got and not _NAMES_A_LANGUAGE.search(message)
+
+
+def is_beside_the_point(text: str, message: str) -> bool:
+    """Whether the text has no word of the request, in whatever form: "We look forward to seeing you!" alone."""
+    asked = facts.words_in(message)
+    return bool(asked) and not facts.words_in(text) & asked
 
 
 def reminder(message: str) -> str:

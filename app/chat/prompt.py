@@ -13,6 +13,7 @@ from typing import Any
 from app.chat.asking import asks_for_a_fact
 from app.chat.spans import addresses
 from app.facts import words_in
+from app.lexicon import language_of
 from app.llm import Message
 from automation.actions.registry import ACTION_TYPES
 from automation.sites.registry import SITES
@@ -44,10 +45,19 @@ class Note:
     text: str
 
 
-def turn_messages(history: Sequence[PastMessage], message: str) -> list[Message]:
-    """The prompt of a turn that needs no documents: no text of documents or pages stands in it."""
+def turn_messages(history: Sequence[PastMessage], message: str, *, writes: bool = False) -> list[Message]:
+    """The prompt of a turn that needs no documents: no text of documents or pages stands in it.
+
+    Args:
+        writes: the action is settled and its text is to be written.
+    """
     said = [past.content for past in history if past.role == "user"]
-    return [*_prefix(), *_past(history, hides_tainted=True), {"role": "user", "content": _hinted(message, said)}]
+    return [
+        *_prefix(),
+        *_example_in(message, writes=writes),
+        *_past(history, hides_tainted=True),
+        {"role": "user", "content": _hinted(message, said)},
+    ]
 
 
 def answer_messages(
@@ -60,6 +70,7 @@ def answer_messages(
     """
     return [
         *_prefix(),
+        *_example_in(message, writes=writes),
         *_past(history, hides_tainted=False),
         {"role": "user", "content": _with_notes("write.md" if writes else "answer.md", notes, message)},
     ]
@@ -120,6 +131,28 @@ def _past(history: Sequence[PastMessage], *, hides_tainted: bool) -> list[Messag
     return kept[::-1]
 
 
+def _example_in(message: str, *, writes: bool) -> list[Message]:
+    """One post in the message's language, if that is not English: without it a small model repeats the request.
+
+    It stands behind the shared prefix, so that English turns stay as they are.
+    """
+    found = _examples_of_languages().get(language_of(message)) if writes else None
+    return _shown(found) if found else []
+
+
+@cache
+def _examples_of_languages() -> dict[str, dict[str, Any]]:
+    rows = [json.loads(line) for line in _text("examples_of_languages.jsonl").splitlines()]
+    return {row["language"]: row for row in rows}
+
+
+def _shown(example: dict[str, Any]) -> list[Message]:
+    return [
+        {"role": "user", "content": _hinted(example["user"])},
+        {"role": "assistant", "content": turn_json(example["reply"], example["action"])},
+    ]
+
+
 @cache
 def _prefix() -> tuple[Message, ...]:
     listed = "\n".join(f"- {t.name}: {t.description}" for t in ACTION_TYPES.values())
@@ -128,9 +161,7 @@ def _prefix() -> tuple[Message, ...]:
     system = _text("system.md").replace("{action_types}", listed).replace("{platforms}", platforms)
     messages: list[Message] = [{"role": "system", "content": system}]
     for line in _text("examples.jsonl").splitlines():
-        example = json.loads(line)
-        messages.append({"role": "user", "content": _hinted(example["user"])})
-        messages.append({"role": "assistant", "content": turn_json(example["reply"], example["action"])})
+        messages += _shown(json.loads(line))
     return tuple(messages)
 
 

@@ -270,7 +270,8 @@ class ChatService:
             request.emit(Delta(decision.question))
             return Turn(decision.question, None), []
         offers = [decision.offer] if decision.offer else []
-        messages, passages = prompt.turn_messages(request.history, request.message), list[Passage]()
+        messages = prompt.turn_messages(request.history, request.message, writes=decision.is_written)
+        passages: list[Passage] = []
         if request.passages and decision.offer is None:
             request.progress("Reading the documents")
             messages, passages = self._with_documents(request), request.passages

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from app.chat import faults
 from app.chat.contract import Offer, PartialTurn, Proposal, Turn, parse_turn, turn_schema
-from app.chat.decision import ASK_FOR_FACTS, draft_in
+from app.chat.decision import ASK_FOR_FACTS, ASK_FOR_TEXT, draft_in
 from app.chat.features import offers_post
 from app.llm import ConstraintFailed, LlmClient, Message, Purpose, Sampling
 from app.looping import loop_start
@@ -23,8 +23,8 @@ from automation.sites.registry import SITES
 
 _NETWORKS = tuple(site.title for site in SITES.values())
 SAMPLING = Sampling(max_tokens=1_200)
-ANEW = Sampling(max_tokens=600, temperature=0.7)
-"""For the second attempt at a post: greedily the same would come again."""
+ANEW = Sampling(max_tokens=600, temperature=0.3)
+"""For the second attempt at a post: the same might come again greedily, and a small model strays when it is warmer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def post_written(
         best = max(best, _judged(second.post, offer, message, sources), key=lambda attempt: attempt.worth)
     text = best.found.text
     if not is_enough(text):
-        return Turn(ASK_FOR_FACTS, None)
+        return Turn(ASK_FOR_FACTS if best.found.problems else ASK_FOR_TEXT, None)
     if not first.reply or first.turn.action is None:
         settled = replace(offer, narrow=offer.narrow | {"text": {"const": text}})
         return written(llm, replace(order, offers=[settled]))
@@ -129,8 +129,8 @@ def _judged(text: str, offer: Offer, message: str, sources: Sequence[str]) -> _A
         also_named=_NETWORKS,
         takes_hashtags=True,
     )
-    is_foreign = faults.is_in_another_language(found.text, message)
-    return _Attempt(found, is_foreign + len(faults.left_out(found.text, message)))
+    wrong = [faults.is_in_another_language(found.text, message), faults.is_beside_the_point(found.text, message)]
+    return _Attempt(found, sum(wrong) + len(faults.left_out(found.text, message)))
 
 
 def _drafted(llm: LlmClient, order: Order, sampling: Sampling, *, is_post_enough: bool = False) -> _Draft:

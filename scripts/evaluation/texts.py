@@ -15,14 +15,6 @@ BANNED = (
 REPEATED_WORDS = 4
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<=[^\W\d_,;:] )[A-ZÀ-Ý][\w'’-]+")
-_STOP_WORDS = {
-    "en": "the and is are our we for with at to of on in you your now",
-    "de": "der die das und ist wir für mit bei zu am im ein eine nicht auf uns sie ab",
-    "fr": "le la les et est nous pour avec à au de des un une vous notre du",
-    "es": "el la los y es para con a de un una en nuestro nuestra te que por",
-    "it": "il la lo e è per con a di un una in nostro nostra siamo del al",
-    "nl": "de het een en is wij we voor met bij te op in van ons onze",
-}
 
 
 def missing_facts(text: str, facts: Sequence[str]) -> list[str]:
@@ -57,12 +49,10 @@ def banned(text: str) -> list[str]:
     return [phrase for phrase in BANNED if phrase in folded]
 
 
-def language_of(text: str) -> str:
-    """The language whose small words ``text`` has most of, "" without any."""
-    words = re.findall(r"[^\W\d_]+", text.casefold())
-    counts = {code: sum(word in stop.split() for word in words) for code, stop in _STOP_WORDS.items()}
-    best = max(counts, key=lambda code: counts[code])
-    return best if counts[best] else ""
+def echoes(text: str, request: str) -> list[str]:
+    """The first three words of the request, if ``text`` has them as a run: it repeats the order instead of the news."""
+    opening = " ".join(re.findall(r"\w+", request.casefold())[:3])
+    return [opening] if opening and opening in " ".join(re.findall(r"\w+", text.casefold())) else []
 
 
 def repetitions(text: str) -> list[str]:

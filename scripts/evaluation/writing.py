@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from app.client import ApiError, HeraldClient
+from app.lexicon import language_of
 from automation.sites.base import Post
 from automation.sites.registry import SITES
 from scripts.evaluation import texts
@@ -25,7 +26,7 @@ def judged(brief: dict[str, Any], text: str) -> dict[str, str]:
     """Check → what is wrong with ``text``, "" for nothing; ``text`` "" means that no post was proposed."""
     if not text:
         return {"proposed": "no post was proposed"}
-    message, language = str(brief["message"]), texts.language_of(text)
+    message, language = str(brief["message"]), language_of(text)
     names = [] if brief["language"] == "de" else texts.invented_names(text, message)
     return {
         "proposed": "",
@@ -34,7 +35,8 @@ def judged(brief: dict[str, Any], text: str) -> dict[str, str]:
         "no invented name": ", ".join(names),
         "length": SITES[brief["platform"]].check(Post(text)).text_problem,
         "no banned phrase": ", ".join(texts.banned(text)),
-        "language": "" if language == brief["language"] else language or "none",
+        "language": "" if language in {brief["language"], ""} else language,
+        "no echo": ", ".join(texts.echoes(text, message)),
         "no repetition": ", ".join(texts.repetitions(text)),
     }
 
@@ -68,7 +70,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"\n{options.model}, {len(results)} texts")
-    for check in (*CHECKS, "no repetition"):
+    for check in (*CHECKS, "no echo", "no repetition"):
         judged_texts = [result for result in results if check in result]
         right = sum(not result[check] for result in judged_texts)
         print(f"{check:18}{right} of {len(judged_texts)}")

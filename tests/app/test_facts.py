@@ -104,6 +104,7 @@ def test_made_up_facts_are_found_in_other_languages(text: str, source: str, miss
         ("Twenty-five years of bread", "25 years of bread"),
         ("Open till 7 pm", "open till 19:00"),
         ("Come by today!", "we have bread"),
+        ("Book at https://tea.example/x! Come and see.", "book at https://tea.example/x"),
         ("Closed tomorrow", "morgen geschlossen"),
         ("Monday to Friday", "Mon-Fri"),
         ("Llámanos al 91 123 45 67", "llama al 911234567"),

@@ -19,6 +19,9 @@ from app.chat import faults
         ),
         ("Écris un texte et publie-le", "Voici un petit texte sur nos éclairs.", ""),
         ("Tweet that we moved", "We moved! Shall I post it?", "We moved!"),
+        ("Schreib etwas zum Fest", "Das ist ein Beitrag für Instagram. Das Fest ist da!", "Das Fest ist da!"),
+        ("2 spots, get it up on insta asap", "2 spots! Get it up on Instagram asap.", "2 spots!"),
+        ("Tweet that we hire", "We hire! Write to [email address].", "We hire!"),
         ("Anuncie la llegada", "Ha llegado. ¿En qué puedo ayudarte hoy?", "Ha llegado."),
         ("Annonce sur notre page Facebook qu'on ferme", "On ferme. Annonce sur notre page Facebook !", "On ferme."),
     ],
@@ -65,6 +68,13 @@ def test_facts_that_are_missing_are_named() -> None:
 def test_another_language_is_wrong_unless_it_was_asked_for(message: str, text: str, is_wrong: bool) -> None:
     """And nothing is said of a text without small words."""
     assert faults.is_in_another_language(text, message) is is_wrong
+
+
+def test_a_text_without_any_word_of_the_request_is_beside_the_point() -> None:
+    """Another form of a word will do, and a request without words asks for nothing in particular."""
+    assert faults.is_beside_the_point("We look forward to seeing you!", "Post about our new colleague")
+    assert not faults.is_beside_the_point("A colleague has joined!", "Post about our new colleagues")
+    assert not faults.is_beside_the_point("Hello!", "123")
 
 
 def test_the_reminder_names_the_language_where_it_is_plain() -> None:

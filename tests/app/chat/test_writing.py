@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.chat.contract import Offer
-from app.chat.decision import ASK_FOR_FACTS
+from app.chat.decision import ASK_FOR_FACTS, ASK_FOR_TEXT
 from app.chat.offers import post_offer
 from app.chat.writing import ANEW, Order, draft_checked, post_written, written
 from app.llm import ConstraintFailed, Purpose
@@ -68,6 +68,13 @@ def test_only_made_up_facts_end_in_a_question() -> None:
     inference = FakeInference([turn("Open 6 to 22 daily."), turn("Call Paolo on 555-0199.")])
     assert post(inference, "Write a tweet on our hours and post it") == ("", ASK_FOR_FACTS)
     assert inference.requests[1]["temperature"] == ANEW.temperature
+
+
+def test_a_text_that_only_repeats_the_request_ends_in_a_question() -> None:
+    """Nothing was made up, so it asks what the post shall say."""
+    asked = "Tweet something nice about our cakes"
+    inference = FakeInference([turn("Tweet something nice about our cakes."), turn("Here is a tweet about cakes.")])
+    assert post(inference, asked) == ("", ASK_FOR_TEXT)
 
 
 def test_a_good_text_is_taken_at_once() -> None:

@@ -15,12 +15,16 @@ def test_what_is_not_in_the_brief_is_invented() -> None:
     assert texts.invented_names("Our Ida opens. Come by!", BRIEF) == []
 
 
-def test_facts_phrases_languages_and_repetitions_are_told() -> None:
+def test_facts_phrases_and_repetitions_are_told() -> None:
     """Case does not matter for a fact; a run of four words that comes again is a repetition."""
     assert texts.missing_facts("We open at 7AM", ["7am", "Ida"]) == ["Ida"]
     assert texts.banned("Look no further!") == ["look no further"]
-    assert texts.language_of("Wir sind am Sonntag für Sie da und das ist gut") == "de"
-    assert texts.language_of("La boutique est ouverte pour vous et vos amis") == "fr"
-    assert texts.language_of("1234") == ""
     assert texts.repetitions("come by and see us, come by and see us") != []
     assert texts.repetitions("come by and see us") == []
+
+
+def test_a_text_that_repeats_the_order_is_found() -> None:
+    """Case and signs aside; the news may have the request's other words."""
+    asked = "Schreib einen Beitrag für X: die Praxis ist zu"
+    assert texts.echoes("Schreib einen Beitrag, bitte: zu!", asked) == ["schreib einen beitrag"]
+    assert texts.echoes("Die Praxis ist zu.", asked) == []
