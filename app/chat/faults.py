@@ -10,6 +10,7 @@ import re
 from app import facts
 from app.chat import platforms
 from app.chat.features import asks_to_publish, begins_with_command
+from app.chat.prompt import news_of_examples
 from app.lexicon import language_of
 from app.wording import sentences_of
 
@@ -54,8 +55,10 @@ _LANGUAGES = {
 
 
 def without_echo(text: str, message: str) -> str:
-    """``text`` without sentences that only repeat or answer the request ("Post on X that we …", "Here is a post:"), or
-    that leave a hole to fill in ("[your address]")."""
+    """``text`` without sentences that only repeat or answer the request ("Post on X that we …", "Here is a post:").
+
+    Nor such as leave a hole to fill in ("[your address]") or are the news of an example in the prompt.
+    """
     kept = [part for at, part in enumerate(sentences_of(text)) if not _is_echo(part, message, is_first=not at)]
     return "".join(kept).strip()
 
@@ -64,6 +67,8 @@ def _is_echo(sentence: str, message: str, *, is_first: bool) -> bool:
     if _INTRODUCES.match(sentence) or _OFFERS_HELP.search(sentence) or asks_to_publish(sentence):
         return True
     if any(hole.group() not in message for hole in _HOLE.finditer(sentence)):
+        return True
+    if sentence.strip().casefold() in news_of_examples() and not facts.words_in(sentence) <= facts.words_in(message):
         return True
     words, asked = _words(sentence), _words(message)
     if is_first and words and asked and words[0] == asked[0] and begins_with_command(message):

@@ -15,6 +15,7 @@ from app.chat.spans import addresses
 from app.facts import words_in
 from app.lexicon import language_of
 from app.llm import Message
+from app.wording import sentences_of
 from automation.actions.registry import ACTION_TYPES
 from automation.sites.registry import SITES
 
@@ -138,6 +139,15 @@ def _example_in(message: str, *, writes: bool) -> list[Message]:
     """
     found = _examples_of_languages().get(language_of(message)) if writes else None
     return _shown(found) if found else []
+
+
+@cache
+def news_of_examples() -> frozenset[str]:
+    """The first sentence of each example's post in small letters: a very small model gives it for an answer."""
+    rows = [json.loads(line) for line in _text("examples.jsonl").splitlines()]
+    posts = [row["action"]["params"]["text"] for row in rows if row["action"] and "text" in row["action"]["params"]]
+    posts += [row["action"]["params"]["text"] for row in _examples_of_languages().values()]
+    return frozenset(sentences_of(text)[0].strip().casefold() for text in posts)
 
 
 @cache

@@ -22,6 +22,7 @@ from app.chat import faults
         ("Schreib etwas zum Fest", "Das ist ein Beitrag für Instagram. Das Fest ist da!", "Das Fest ist da!"),
         ("2 spots, get it up on insta asap", "2 spots! Get it up on Instagram asap.", "2 spots!"),
         ("Tweet that we hire", "We hire! Write to [email address].", "We hire!"),
+        ("Tweet that the bakery opens at 7", "We are hiring a baker! We open at 7.", "We open at 7."),
         ("Anuncie la llegada", "Ha llegado. ¿En qué puedo ayudarte hoy?", "Ha llegado."),
         ("Annonce sur notre page Facebook qu'on ferme", "On ferme. Annonce sur notre page Facebook !", "On ferme."),
     ],
@@ -35,6 +36,7 @@ def test_what_only_repeats_or_answers_the_request_is_left_out(message: str, text
     ("message", "text"),
     [
         ("Tweet that the oven is fixed and we bake again", "The oven is fixed and we bake again!"),
+        ("Tweet that we are hiring a baker", "We are hiring a baker!"),
         ("Share on Facebook that we have cake", "We have cake. Share it with your friends on Facebook!"),
         ("Schreib auf X, dass wir am Montag wieder für alle offen haben", "Wir haben am Montag wieder für alle offen."),
     ],
