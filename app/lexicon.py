@@ -83,6 +83,7 @@ _SHORT_WEEKDAYS = {
     "saturday": "sat sa sam sáb sab za",
     "sunday": "sun so dim dom zo",
 }
+_PLAINLY_SHORT = frozenset({"tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat"})
 _MONTHS = {
     "january": "january januar jänner janvier enero gennaio janeiro januari",
     "february": "february februar feber février febrero febbraio fevereiro februari",
@@ -153,6 +154,8 @@ def calendar_words(text: str, *, with_short: bool = False) -> dict[str, str]:
         plain = word.casefold()
         compound = _COMPOUND.fullmatch(plain)
         name = known.get(compound.group(1) if compound else plain) or known.get(plain.removesuffix("s"))
+        if name and with_short and plain in _short_forms() and not _is_short_form(text, match):
+            continue
         if name and (with_short or plain not in _ALSO_PLAIN or _is_month(text, match)):
             found.setdefault(name, plain)
     return found
@@ -177,6 +180,22 @@ def _near() -> tuple[dict[str, str], dict[str, str]]:
     known = {word: name for name, words in _NEAR_DAYS.items() for word in words.split()}
     ambiguous = dict.fromkeys(_ALSO_TOMORROW.split(), "tomorrow") | {"hier": known.pop("hier")}
     return known, ambiguous
+
+
+def _is_short_form(text: str, match: re.Match[str]) -> bool:
+    """Whether "So" is Sunday and "mon" Monday: beside a dash, beside a number, or with a capital and longer."""
+    word, behind = match.group(), text[match.end() :]
+    if word.casefold() in _PLAINLY_SHORT or (len(word) > 2 and word[0].isupper()):
+        return True
+    if re.match(r"\s?[-–/]\s?\w", behind) or text[: match.start()].endswith(("-", "–")):
+        return True
+    return (len(word) > 2 or word[0].isupper()) and bool(re.match(r"[.:]?\s?\d", behind))
+
+
+@cache
+def _short_forms() -> frozenset[str]:
+    tables = (_SHORT_WEEKDAYS, _SHORT_MONTHS)
+    return frozenset(word for table in tables for words in table.values() for word in words.split() if word != "may")
 
 
 def _is_month(text: str, match: re.Match[str]) -> bool:

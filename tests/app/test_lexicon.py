@@ -65,3 +65,18 @@ def test_an_ambiguous_word_counts_in_a_source_only() -> None:
     assert lexicon.number_words("")["sei"] == "6"
     assert lexicon.number_words("fr").get("neuf") is None
     assert lexicon.number_words("de")["zehn"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("So we do 3, mi casa, mon ami", set()),
+        ("Mo-Fr 9-17, So. 10", {"monday", "friday", "sunday"}),
+        ("open mon - fri", {"monday", "friday"}),
+        ("see you sat or Sun", {"saturday", "sunday"}),
+        ("mar 10:00", {"tuesday"}),
+    ],
+)
+def test_short_forms_count_where_they_look_like_days(text: str, found: set[str]) -> None:
+    """Beside numbers and dashes; otherwise most of them are plain words of some language."""
+    assert set(lexicon.calendar_words(text, with_short=True)) == found
