@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -83,9 +83,18 @@ def count_of(session: Session, ids: range, fts_query: str, at_most: int) -> int:
 
 
 def matching(
-    session: Session, ids: range, fts_query: str, limit: int, at_most: int, asset_ids: frozenset[str] | None
-) -> list[int]:
-    """The project's chunks by BM25, the best first; of more than ``at_most`` matches only the oldest are ranked."""
+    session: Session,
+    ids: range,
+    fts_query: str,
+    limit: int,
+    at_most: int,
+    asset_ids: frozenset[str] | None,
+    also: Collection[int] = (),
+) -> list[tuple[int, float]]:
+    """The project's best chunks by BM25, and of ``also`` those that match, each with its BM25, the best first.
+
+    Of more than ``at_most`` matches only the oldest are ranked.
+    """
     only = (
         ""
         if asset_ids is None
@@ -93,8 +102,11 @@ def matching(
     )
     matches = "SELECT rowid AS id, bm25(chunk_texts) AS badness FROM chunk_texts WHERE chunk_texts MATCH :query"
     in_range = f"{matches} AND rowid BETWEEN :first AND :last{only} LIMIT :at_most"
-    query = text(f"SELECT id FROM ({in_range}) ORDER BY badness, id LIMIT :limit")  # noqa: S608 - every value is bound
+    best = "SELECT id FROM ranked ORDER BY badness, id LIMIT :limit"
+    wanted = f"SELECT id, -badness FROM ranked WHERE id IN ({best}) OR id IN (SELECT value FROM json_each(:also))"  # noqa: S608 - every value is bound
+    query = text(f"WITH ranked AS MATERIALIZED ({in_range}) {wanted} ORDER BY badness, id")
     values = {"query": fts_query, "limit": limit, "at_most": at_most, "first": ids.start, "last": ids.stop - 1}
+    values["also"] = json.dumps(list(also))
     if asset_ids is not None:
         values["assets"] = json.dumps(sorted(asset_ids))
-    return list(session.execute(query, values).scalars())
+    return [(chunk_id, bm25) for chunk_id, bm25 in session.execute(query, values)]

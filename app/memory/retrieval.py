@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ DIVERSIFIED = 40
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk that was found: ``score`` 0 to 1 of the fused rankings, ``similarity`` the cosine with the question."""
+    """A chunk that was found: ``score`` 0 to 1 by words and meaning, ``similarity`` the cosine with the question."""
 
     chunk_id: int
     score: float
@@ -45,12 +45,11 @@ def candidates(session: Session, index: VectorIndex, query: Query, first_pass: i
         assets = repository.matching_assets(session, query.project_id, query.wanted)
         if not assets:
             return []
-    near = by_meaning(session, index, query, assets, first_pass)
-    by_word = by_words(session, query, assets)
-    scores = rules.fused([[chunk_id for chunk_id, _ in near], by_word])
-    similarity = dict(near)
-    unknown = [chunk_id for chunk_id in scores if chunk_id not in similarity]
+    similarity = dict(by_meaning(session, index, query, assets, first_pass))
+    bm25 = dict(by_words(session, query, assets, similarity))
+    unknown = [chunk_id for chunk_id in bm25 if chunk_id not in similarity]
     similarity |= dict(index_repository.similarities(session, query.vector.tobytes(), unknown))
+    scores = rules.fused(similarity, bm25)
     found = [Candidate(chunk_id, score, similarity.get(chunk_id, 0.0)) for chunk_id, score in scores.items()]
     return sorted(found, key=lambda c: (-c.score, -c.similarity, c.chunk_id))
 
@@ -63,8 +62,10 @@ def by_meaning(
     return index_repository.similarities(session, query.vector.tobytes(), ids)[:CANDIDATES]
 
 
-def by_words(session: Session, query: Query, assets: frozenset[str] | None) -> list[int]:
-    """Chunks by BM25, the best first."""
+def by_words(
+    session: Session, query: Query, assets: frozenset[str] | None, also: Collection[int] = ()
+) -> list[tuple[int, float]]:
+    """Chunks with their BM25, the best first: the best of all, and those of ``also`` that match."""
 
     ids = index_repository.chunk_range_of(session, query.project_id)
 
@@ -74,7 +75,7 @@ def by_words(session: Session, query: Query, assets: frozenset[str] | None) -> l
     fts_query = rules.fts_query_of(query.text, count_of)
     if not fts_query:
         return []
-    return index_repository.matching(session, ids, fts_query, CANDIDATES, rules.MAX_MATCHES, assets)
+    return index_repository.matching(session, ids, fts_query, CANDIDATES, rules.MAX_MATCHES, assets, also)
 
 
 def passages(session: Session, found: Sequence[Candidate]) -> list[Passage]:

@@ -1,12 +1,13 @@
 """Whether memory finds more when the language model words the question anew. Part of ``./scripts/eval retrieval``.
 
 Each way asks the running inference server once for each question; its text is searched like a question of its own, and
-its ranking is measured alone and fused with the question's own.
+its ranking is measured alone, and with the question's own by the sum of both scores.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.db.engine import Database
 from app.db.scope import DEFAULT_PROJECT
 from app.llm import LlmClient, Message, Sampling
-from app.memory import retrieval, rules
+from app.memory import retrieval
 from app.memory.index import Vector, VectorIndex
 from app.settings import load_settings
 
@@ -72,20 +73,20 @@ def measured(
     index = VectorIndex()
     gains: dict[str, list[float]] = {"hybrid, these questions": []}
 
-    def ranking(session: Session, text: str, vector: Vector) -> list[int]:
+    def scored(session: Session, text: str, vector: Vector) -> Counter[int]:
         query = retrieval.Query(DEFAULT_PROJECT, text, vector)
-        return [candidate.chunk_id for candidate in retrieval.candidates(session, index, query)]
+        return Counter({found.chunk_id: found.score for found in retrieval.candidates(session, index, query)})
+
+    def gains_of(rankings: list[Counter[int]]) -> list[float]:
+        return [gain_of(i, [chunk_id for chunk_id, _ in scores.most_common()]) for i, scores in enumerate(rankings)]
 
     texts = reworded(questions)
     vectors = {name: embedded(others, name) for name, others in texts.items()}
     with database.read() as session:
-        own = [ranking(session, *pair) for pair in zip(questions, asked, strict=True)]
-        gains["hybrid, these questions"] = [gain_of(i, found) for i, found in enumerate(own)]
+        own = [scored(session, *pair) for pair in zip(questions, asked, strict=True)]
+        gains["hybrid, these questions"] = gains_of(own)
         for name in texts:
-            others = [ranking(session, *pair) for pair in zip(texts[name], vectors[name], strict=True)]
-            gains[f"{name} alone"] = [gain_of(i, found) for i, found in enumerate(others)]
-            both = [rules.fused([first, second]) for first, second in zip(own, others, strict=True)]
-            gains[f"with {name}"] = [
-                gain_of(i, sorted(scores, key=lambda c: -scores[c])) for i, scores in enumerate(both)
-            ]
+            others = [scored(session, *pair) for pair in zip(texts[name], vectors[name], strict=True)]
+            gains[f"{name} alone"] = gains_of(others)
+            gains[f"with {name}"] = gains_of([first + second for first, second in zip(own, others, strict=True)])
     return gains

@@ -37,11 +37,20 @@ def test_stop_words_do_not_search() -> None:
     assert fts_query_of("what is it", some) == '"is" OR "it" OR "what"'
 
 
-def test_the_leader_of_all_rankings_scores_one() -> None:
-    """And what is in one ranking only, half."""
-    scores = fused([[7, 8], [7, 9]])
-    assert scores[7] == pytest.approx(1.0)
-    assert scores[8] == scores[9] < 0.5
+def test_scores_are_the_cosine_and_the_share_of_the_best_bm25() -> None:
+    """What leads both and means the same as the question is 1; what is missing in one counts nothing there."""
+    scores = fused({7: 1.0, 8: 0.5, 9: -0.2}, {7: 12.0, 9: 6.0, 10: 3.0})
+    assert scores == pytest.approx({7: 1.0, 8: 0.35, 9: 0.15, 10: 0.075})
+    assert fused({7: 0.5}, {}) == pytest.approx({7: 0.35})
+    assert fused({}, {}) == {}
+
+
+def test_how_far_ahead_counts_not_the_rank_alone() -> None:
+    """A passage that is far ahead by words beats one that is a little nearer in meaning."""
+    scores = fused({1: 0.52, 2: 0.50}, {2: 10.0, 1: 2.0})
+    assert scores[2] > scores[1]
+    scores = fused({1: 0.80, 2: 0.50}, {2: 10.0, 1: 9.0})
+    assert scores[1] > scores[2]
 
 
 def test_far_passages_need_most_of_the_words() -> None:
