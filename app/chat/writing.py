@@ -96,13 +96,17 @@ def post_written(
     Raises: as ``written``.
     """
     offer = order.offers[0]
-    first = _drafted(llm, order, SAMPLING)
-    best = _judged(first.post, offer, message, sources)
+
+    def judged(text: str) -> _Attempt:
+        return _judged(text, offer, message, sources)
+
+    first = _drafted(llm, order, SAMPLING, is_wanted=lambda text: judged(text).is_good)
+    best = judged(first.post)
     if not best.is_good:
         tell("Writing it again, closer to what was said")
-        again = replace(order, messages=_reminded(order.messages, message), on_reply=lambda _text: None)
-        second = _drafted(llm, again, ANEW, is_post_enough=True)
-        best = max(best, _judged(second.post, offer, message, sources), key=lambda attempt: attempt.worth)
+        again = replace(order, messages=_reminded(order.messages, message))
+        second = _drafted(llm, again, ANEW, is_wanted=lambda _text: False)
+        best = max(best, judged(second.post), key=lambda attempt: attempt.worth)
     text = best.found.text
     if not is_enough(text):
         return Turn(ASK_FOR_FACTS if best.found.problems else ASK_FOR_TEXT, None)
@@ -133,24 +137,43 @@ def _judged(text: str, offer: Offer, message: str, sources: Sequence[str]) -> _A
     return _Attempt(found, sum(wrong) + len(faults.left_out(found.text, message)))
 
 
-def _drafted(llm: LlmClient, order: Order, sampling: Sampling, *, is_post_enough: bool = False) -> _Draft:
-    """Stream a turn until it ends, repeats itself, or has its post if that is all that is wanted of it."""
+def _drafted(
+    llm: LlmClient, order: Order, sampling: Sampling, *, is_wanted: Callable[[str], bool] | None = None
+) -> _Draft:
+    """Stream a turn until it ends, repeats itself, or has a post that is not wanted; such a one gets no reply."""
     turn = PartialTurn(order.on_reply)
-    finish_reason, start = None, None
+    finish_reason, start, is_left = None, None, False
     schema = turn_schema(list(order.offers), must_act=bool(order.offers), may_count=order.may_count)
     pieces = llm.stream(list(order.messages), schema, sampling, order.purpose)
     try:
         for piece in pieces:
+            is_first = turn.reply is None
             turn.take(piece.text)
-            turn.show()
             finish_reason = piece.finish_reason or finish_reason
-            start = loop_start(turn.post if turn.reply is None else turn.reply)
-            if start is not None or (is_post_enough and turn.reply is not None):
+            is_first = is_first and turn.reply is not None
+            is_left = is_first and is_wanted is not None and not is_wanted(_post(turn, order, None))
+            start = loop_start(_open_text(turn, order))
+            if is_left or start is not None:
                 break
+            turn.show()
     finally:
         pieces.close()  # type: ignore[attr-defined]  # closing it aborts the request
-    is_whole = start is None and finish_reason not in {None, "length"}
-    return _Draft(turn, _reply(turn, start, is_whole=is_whole), _post(turn, order, start), is_whole)
+    is_whole = not is_left and start is None and finish_reason not in {None, "length"}
+    reply = "" if is_left else _reply(turn, start, is_whole=is_whole)
+    return _Draft(turn, reply, _post(turn, order, start), is_whole)
+
+
+def _open_text(turn: PartialTurn, order: Order) -> str:
+    """What the model is writing at the moment; a settled text may repeat itself as it likes."""
+    if turn.reply is not None:
+        return turn.reply
+    return turn.post if _room(order) is not None else ""
+
+
+def _room(order: Order) -> int | None:
+    """The most characters of a post that is to be written, None where there is none."""
+    room: int | None = order.offers[0].narrow.get("text", {}).get("maxLength") if order.offers else None
+    return room
 
 
 def _reply(turn: PartialTurn, start: int | None, *, is_whole: bool) -> str:
@@ -160,7 +183,7 @@ def _reply(turn: PartialTurn, start: int | None, *, is_whole: bool) -> str:
 
 def _post(turn: PartialTurn, order: Order, start: int | None) -> str:
     post = turn.post
-    room = order.offers[0].narrow.get("text", {}).get("maxLength") if order.offers else None
+    room = _room(order)
     if turn.reply is None:
         return whole_sentences(post[:start])
     return whole_sentences(post) if room is not None and len(post) >= room else post

@@ -113,7 +113,10 @@ def stream_turn(client: HeraldClient, message: str, conversation_id: str | None)
 
 
 def _finish_reply(turn: Turn, streamed: str) -> None:
-    if not streamed:
+    """Show the reply where it did not stream, or was changed when it was held against what the user had said."""
+    if streamed.strip() not in turn["reply"]:
+        out.print(plain("\n\nAfter a check of its facts:", "dim"))
+    if not streamed or streamed.strip() not in turn["reply"]:
         out.out(invisibles.shown(turn["reply"]), end="", highlight=False)
     out.print()
     for line in (*render.sources(turn["sources"]), *render.lookups(turn["lookups"])):

@@ -101,15 +101,19 @@ def test_what_a_passage_or_an_earlier_message_says_may_stand() -> None:
 
 
 def test_a_text_that_lost_a_fact_is_written_again_with_a_reminder() -> None:
-    """The reply that was shown stays."""
-    inference = FakeInference([turn("The bakery opens early!", "Done."), turn(GOOD, "Other.")])
-    assert post(inference) == (GOOD, "Done.")
+    """Its reply is not waited for: one is written for the text that is taken."""
+    inference = FakeInference([turn("The bakery opens early!", "Done."), turn(GOOD, "Other."), turn(GOOD, "Here.")])
+    told: list[str] = []
+    offers = [post_offer("x", "", [])]
+    result = post_written(inference.client(), order(offers, told), ASKED, [ASKED], lambda _what: None)
+    assert (result.reply, "".join(told)) == ("Here.", "Here.")
     assert "does not repeat this request" in inference.prompt_of(1)
 
 
 def test_the_better_of_two_attempts_is_taken() -> None:
     """The second one is not better because it is the second."""
-    inference = FakeInference([turn("The bakery opens on Friday."), turn("The bakery opens.")])
+    last = turn("The bakery opens on Friday.")
+    inference = FakeInference([turn("The bakery opens on Friday."), turn("The bakery opens."), last])
     assert post(inference)[0] == "The bakery opens on Friday."
 
 
@@ -120,6 +124,14 @@ def test_a_post_that_runs_in_circles_is_cut_and_gets_its_reply() -> None:
     assert post(inference) == (f"{GOOD} #bread #tasty", "Here.")
     schema = inference.schema_of(1)["properties"]["action"]["properties"]["params"]["properties"]
     assert schema["text"] == {"const": f"{GOOD} #bread #tasty"}
+
+
+def test_a_dictated_text_may_repeat_itself() -> None:
+    """It is the user's own, to the letter."""
+    text = "Goal! " * 40 + "Goal!"
+    result = written(FakeInference([turn(text)]).client(), order([post_offer("x", text, [])]))
+    assert result.action is not None
+    assert result.action.params.model_dump()["text"] == text
 
 
 def test_the_room_for_a_text_is_its_networks() -> None:
