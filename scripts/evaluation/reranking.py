@@ -19,6 +19,7 @@ from app.db.scope import DEFAULT_PROJECT
 from app.memory import repository, retrieval
 from app.memory.index import Vector, VectorIndex
 from app.memory.reranking import RERANKED, Reranking
+from inference.config import physical_cores
 from inference.errors import StartupError
 from inference.reranker import Reranker, check_folder
 
@@ -30,7 +31,7 @@ class LocalReranker:
 
     def __init__(self, folder: Path) -> None:
         check_folder(folder)
-        self._reranker = Reranker(folder)
+        self._reranker = Reranker(folder, threads=physical_cores())
         asyncio.run(self._reranker.load())
         if self._reranker.problem:
             raise StartupError(self._reranker.problem)
