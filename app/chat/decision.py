@@ -8,7 +8,7 @@ looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from app.chat.classifier import probabilities
 from app.chat.contract import Offer
 from app.chat.dictation import Dictation, dictation_of
 from app.chat.features import SHOWS_A_DRAFT, Before, Evidence, evidence_of
-from app.chat.form_values import gives_values, values_of
+from app.chat.form_values import gives_values, values_of, values_over
 from app.chat.offers import page_offer, post_offer, usable_addresses
 from app.chat.opinion import opinion_of
 from app.chat.prompt import PastMessage
@@ -83,7 +83,8 @@ def decide(message: str, history: Sequence[PastMessage], accounts: Sequence[Acco
         case "scrape_url" if pages:
             return Decision(page_offer("scrape_url", usable_addresses([message]) or pages[:1]))
         case "fill_form" if pages:
-            return _form(message, usable_addresses([message]) or pages[:1])
+            own = usable_addresses([message])
+            return _form(message, own or pages[:1], {} if own else _values_before(history))
         case _:
             return Decision(question=ASK_FOR_VALUES if pages and _lacks_values(evidence) else "")
 
@@ -199,10 +200,25 @@ def draft_in(reply: str) -> str:
     return whole["text"].strip() if whole else text
 
 
-def _form(message: str, pages: Sequence[str]) -> Decision:
-    if not gives_values(message):
+def _values_before(history: Sequence[PastMessage]) -> dict[str, str]:
+    """What was given for the form before: in the action proposed last, else since the page was named."""
+    found: dict[str, str] = {}
+    for past in reversed(history):
+        if past.role == "assistant":
+            if past.action:
+                fields = past.action["params"].get("fields", {}) if past.action["type"] == "fill_form" else {}
+                return {**fields, **found}
+            continue
+        found = {**values_of(past.content), **found}
+        if usable_addresses([past.content]):
+            return found
+    return {}
+
+
+def _form(message: str, pages: Sequence[str], earlier: Mapping[str, str]) -> Decision:
+    fields = values_over(message, earlier)
+    if not fields and not gives_values(message):
         return Decision(question=ASK_FOR_VALUES)
-    fields = values_of(message)
     narrow: dict[str, dict[str, Any]] = {}
     if fields:
         constants = {name: {"const": value} for name, value in fields.items()}

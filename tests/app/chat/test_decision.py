@@ -165,3 +165,23 @@ def test_the_model_is_asked_only_in_doubt_and_can_be_done_without() -> None:
 def test_the_draft_is_what_stands_between_the_polite_words(reply: str, draft: str) -> None:
     """Of a list nothing is taken: which one is meant is the model's to see."""
     assert draft_in(reply) == draft
+
+
+def test_values_of_a_form_are_collected_over_several_messages() -> None:
+    """What was given since the page was named counts too, and a correction goes over what was proposed."""
+    asked = PastMessage("assistant", "Which email shall I give?")
+    named = PastMessage("user", "Fill in fair.example/apply. Company: Oak. Stand: 4")
+    takes_it_for_a_form = Opinionated([-9.0, -9.0, -9.0, -0.01])
+    first = decide("Email: ann@oak.example", [named, asked], (), takes_it_for_a_form)
+    assert first.offer is not None
+    assert {name: value["const"] for name, value in first.offer.narrow["fields"]["properties"].items()} == {
+        "Company": "Oak",
+        "Stand": "4",
+        "Email": "ann@oak.example",
+    }
+    params = {"url": "fair.example/apply", "fields": {"Company": "Oak", "Stand": "4"}}
+    proposed = PastMessage("assistant", "I fill it in.", {"type": "fill_form", "params": params})
+    second = decide("Stand was my mistake: 6. Send the form again.", [named, proposed], (), takes_it_for_a_form)
+    assert second.offer is not None
+    assert second.offer.narrow["fields"]["properties"]["Stand"] == {"const": "6"}
+    assert second.offer.narrow["fields"]["required"] == ["Company", "Stand"]
