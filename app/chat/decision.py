@@ -16,7 +16,8 @@ from app.chat import platforms
 from app.chat.classifier import probabilities
 from app.chat.contract import Offer
 from app.chat.dictation import Dictation, dictation_of
-from app.chat.features import SHOWS_A_DRAFT, Before, Evidence, evidence_of
+from app.chat.drafts import MAX_ASSENT_WORDS, draft_before, is_to_be_published
+from app.chat.features import Before, Evidence, evidence_of
 from app.chat.form_values import gives_values, values_of, values_over
 from app.chat.offers import page_offer, post_offer, usable_addresses
 from app.chat.opinion import opinion_of
@@ -30,22 +31,17 @@ SURE = 0.97
 MIN_PROBABILITY = 0.5
 """An action less probable than this is not proposed: the answer is words, and the user can say it more plainly."""
 
-MAX_ASSENT_WORDS = 16
 MAX_YES_WORDS = 4
 MAX_RENAMING_WORDS = 5
 ASK_FOR_VALUES = "Which fields shall I fill in, and with what? Give me each value as it should stand in the form."
 ASK_FOR_TEXT = "What shall the post say? Give me the text, or tell me what it is about."
 ASK_FOR_FACTS = "Which facts shall the post give? All that I could write had some that you never told me."
 
-_ASKS_BACK = re.compile(
-    r"[^.!?:\n\"”“»]*(?:post|publish|publi|change|veröffentlich|tweet)[^.!?\n]*\?\s*$", re.IGNORECASE
-)
-_INTRODUCES = re.compile(r"^[^\n:]{0,80}:\s+")
+_LIST = re.compile(r"[-*•]\s")
 _NAMES_A_TOPIC = re.compile(
     r"(?:that|about|something|on|our|the|dass|über|etwas|que|sur|sobre|algo|che|qualcosa|dat|over|iets)\b",
     re.IGNORECASE,
 )
-_WHOLE_QUOTE = re.compile(r"^[\"“„«](?P<text>[^\"“”„«»]+)[\"”“»]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +68,13 @@ def decide(message: str, history: Sequence[PastMessage], accounts: Sequence[Acco
         history: the conversation so far, oldest first.
         accounts: the connected ones.
     """
-    said = [past.content for past in history if past.role == "user"]
-    last = next((past for past in reversed(history) if past.role == "assistant"), None)
+    said, last = _said(history), _last_reply(history)
     pages = usable_addresses([*said, message])
     before = before_of(last, said)
     evidence = evidence_of(message, before, has_address=bool(usable_addresses(said)))
     match follow_up_type(evidence, message, last) or chosen_type(evidence, message, last, llm):
         case "post_social":
-            return _post(message, evidence, said, last, accounts)
+            return _post(message, evidence, history, accounts)
         case "scrape_url" if pages:
             return Decision(page_offer("scrape_url", usable_addresses([message]) or pages[:1]))
         case "fill_form" if pages:
@@ -87,6 +82,14 @@ def decide(message: str, history: Sequence[PastMessage], accounts: Sequence[Acco
             return _form(message, own or pages[:1], {} if own else _values_before(history))
         case _:
             return Decision(question=ASK_FOR_VALUES if pages and _lacks_values(evidence) else "")
+
+
+def _said(history: Sequence[PastMessage]) -> list[str]:
+    return [past.content for past in history if past.role == "user"]
+
+
+def _last_reply(history: Sequence[PastMessage]) -> PastMessage | None:
+    return next((past for past in reversed(history) if past.role == "assistant"), None)
 
 
 def _lacks_values(evidence: Evidence) -> bool:
@@ -145,17 +148,18 @@ def before_of(last: PastMessage | None, said: Sequence[str]) -> Before | None:
     return Before("Shall I post it?" if asked_for.get("draft") or asked_for.get("write") else "", action_type)
 
 
-def _post(
-    message: str, evidence: Evidence, said: Sequence[str], last: PastMessage | None, accounts: Sequence[Account]
-) -> Decision:
+def _post(message: str, evidence: Evidence, history: Sequence[PastMessage], accounts: Sequence[Account]) -> Decision:
+    said, last = _said(history), _last_reply(history)
     dictation = dictation_of(message)
+    if dictation and _is_material(message, dictation):
+        dictation = None
     named = platforms.named_for_posting(dictation.frame if dictation else message)
     if not named and platforms.other_networks(dictation.frame if dictation else message):
         return Decision()
     platform = named or _platform_before(said, last, accounts)
     if not platforms.can_post_to(platform):
         return Decision()
-    text, is_tainted = _settled_text(message, dictation, evidence, last, is_renamed=bool(named))
+    text, is_tainted = _settled_text(message, dictation, history, is_renamed=bool(named))
     if not text and last is None and evidence.values.get("nothing_said"):
         return Decision(question=ASK_FOR_TEXT)
     return Decision(post_offer(platform, text, accounts), is_written=not text, is_tainted=is_tainted)
@@ -173,31 +177,33 @@ def _platform_before(said: Sequence[str], last: PastMessage | None, accounts: Se
 
 
 def _settled_text(
-    message: str, dictation: Dictation | None, evidence: Evidence, last: PastMessage | None, *, is_renamed: bool
+    message: str, dictation: Dictation | None, history: Sequence[PastMessage], *, is_renamed: bool
 ) -> tuple[str, bool]:
     """The text to publish where it stands already, "" where it is to be written; and whether it is tainted."""
-    offers_draft = bool(evidence.values.get("context_offer_post")) and last is not None
-    if dictation and not (offers_draft and dictation.kind == "plain"):
+    last = _last_reply(history)
+    is_asked = last is not None and last.content in {ASK_FOR_TEXT, ASK_FOR_FACTS, ASK_FOR_VALUES}
+    draft = None if is_asked else draft_before(message, history)
+    if dictation and not (draft and _is_remark(dictation)):
         return dictation.text, False
-    if last is None or len(message.split()) > MAX_ASSENT_WORDS:
-        return "", False
-    if last.action and last.action["type"] == "post_social":
-        return (str(last.action["params"]["text"]), last.is_tainted) if is_renamed else ("", False)
-    if offers_draft:
-        return draft_in(last.content), last.is_tainted
-    if last.content == ASK_FOR_TEXT and not _NAMES_A_TOPIC.match(message):
-        return message.strip(), False
-    return "", False
+    if draft and is_to_be_published(message, draft) and (is_renamed or not draft.is_proposed):
+        return draft.text, draft.is_tainted
+    is_text_asked_for = last is not None and last.content == ASK_FOR_TEXT and len(message.split()) <= MAX_ASSENT_WORDS
+    return message.strip() if is_text_asked_for and not _NAMES_A_TOPIC.match(message) else "", False
 
 
-def draft_in(reply: str) -> str:
-    """The draft that a reply shows, without the words around it; "" when it is not plain which part that is."""
-    text = SHOWS_A_DRAFT.sub("", _ASKS_BACK.sub("", reply.strip()).strip(), count=1)
-    if re.search(r"(?m)^\s*(?:[-*•]|\d+[.)])\s", text):
-        return ""  # a list of several
-    text = _INTRODUCES.sub("", text, count=1) if _INTRODUCES.match(text) and "draft" in text[:80].lower() else text
-    whole = _WHOLE_QUOTE.match(text)
-    return whole["text"].strip() if whole else text
+def _is_material(message: str, dictation: Dictation) -> bool:
+    """Whether points are listed for a text that is yet to be written: "please write it. What matters:" and a list."""
+    if not _LIST.match(dictation.text):
+        return False
+    words = "\n".join(line for line in message.splitlines() if not _LIST.match(line))
+    return bool(evidence_of(words).values.get("command_write"))
+
+
+def _is_remark(dictation: Dictation) -> bool:
+    """Whether a message about a draft comments on it rather than dictating another: a sentence, or a list of points."""
+    if dictation.kind == "plain":
+        return True
+    return bool(_LIST.match(dictation.text)) and not evidence_of(dictation.frame).values.get("publish")
 
 
 def _values_before(history: Sequence[PastMessage]) -> dict[str, str]:

@@ -9,10 +9,14 @@ from app.chat import platforms
 from app.chat.spans import addresses
 
 MAX_OPENING_WORDS = 45
+MIN_WORDS_ALONE = 4
 _QUOTED = re.compile(
     r"[“„\"]([^“”„\"]{2,})[”“\"]|«\s*([^«»]{2,}?)\s*»|(?<!\w)['‘]([^'‘]{2,}?)['’](?!\w)",
 )
 _COLON = re.compile(r"\s?:(?=\s)|\s?:(?=[“„\"«'‘])|(?<=[^\d\s/]):(?=[^\W\d_])|(?<=this)\s+[-–—]\s+", re.IGNORECASE)
+_RULE = re.compile(r"(?m)^[ \t]*[-–—=*_]{3,}[ \t]*$")
+_LIST = re.compile(r"\s*\n\s*[-*•]\s")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _DASH = re.compile(r"\s+[-–—]\s+|\s*👉\s*")
 # Words before a quotation that make it the name of a thing: 'a tweet about "Black Forest"'.
 _NAMES_A_THING = re.compile(
@@ -70,12 +74,21 @@ def dictation_of(message: str) -> Dictation | None:
     are not merely the name of something.
     """
     return (
-        _after_colon(message)
+        _below_rule(message)
+        or _after_colon(message)
         or _in_quotes(message)
         or _below(message)
         or _after_dash(message)
         or _around_request(message)
     )
+
+
+def _below_rule(message: str) -> Dictation | None:
+    """Under the only line of dashes, whatever the notes above it are."""
+    parts = _RULE.split(message)
+    if len(parts) != 2 or not all(part.strip() for part in parts):
+        return None
+    return Dictation(_unquoted(parts[1].strip()), f"{parts[0].strip()} :", "line")
 
 
 def _after_colon(message: str) -> Dictation | None:
@@ -86,19 +99,39 @@ def _after_colon(message: str) -> Dictation | None:
             continue
         if first_quote and first_quote.start() < match.start() < first_quote.end():
             return None  # the colon stands inside of a quotation
-        if len(opening.split()) > MAX_OPENING_WORDS or not opening.strip() or _NAMES_A_THING.search(opening):
+        if _LIST.match(rest) and (quote := _QUOTED.search(rest)) and _stands_alone(quote):
+            return None  # news in points; what is quoted behind them may be the text
+        if not opening.strip() or _NAMES_A_THING.search(opening):
             return None
+        if len(opening.split()) > MAX_OPENING_WORDS and not _sets_off(_last_sentence(opening), rest):
+            continue
         text, request = _split_quoted(rest.strip())
         return Dictation(text, f"{opening.strip()} : {request}".strip(), "colon")
     return None
 
 
+def _last_sentence(text: str) -> str:
+    return _SENTENCE_END.split(text.strip())[-1]
+
+
+def _sets_off(request: str, rest: str) -> bool:
+    """Behind a long story: whether its last sentence is short and the text stands in quotes or on the lines below."""
+    return len(request.split()) <= MAX_OPENING_WORDS and bool(_QUOTED.match(rest.lstrip()) or rest.startswith("\n"))
+
+
 def _split_quoted(text: str) -> tuple[str, str]:
     """A quoted text without its quotes, and the words of the request behind it; all of an unquoted text."""
     match = _QUOTED.match(text)
-    if match and (match.end() == len(text) or _REQUEST_GOES_ON.match(text[match.end() :])):
+    if match and (match.end() == len(text) or _REQUEST_GOES_ON.match(text[match.end() :]) or _stands_alone(match)):
         return _inner(match), text[match.end() :].strip()
     return text, ""
+
+
+def _stands_alone(match: re.Match[str]) -> bool:
+    """Whether a quotation is made of whole sentences, and nothing else is quoted behind it."""
+    text = _inner(match)
+    is_whole = len(text.split()) >= MIN_WORDS_ALONE and text.rstrip()[-1:] in ".!?…"
+    return is_whole and not _QUOTED.search(match.string, match.end())
 
 
 def _in_quotes(message: str) -> Dictation | None:
@@ -107,7 +140,11 @@ def _in_quotes(message: str) -> Dictation | None:
         return None
     match = found[0]
     before, after = message[: match.start()], message[match.end() :]
-    if _NAMES_A_THING.search(before) or len(f"{before} {after}".split()) > MAX_OPENING_WORDS:
+    if _NAMES_A_THING.search(before):
+        return None
+    if len(f"{before} {after}".split()) > MAX_OPENING_WORDS and not (
+        _stands_alone(match) and platforms.mentions(_last_sentence(before))
+    ):
         return None
     if _CLAUSE.search(before) and len(after.split()) > 2 and not platforms.mentions(after):
         return None  # 'announce that "The Seagull" won the prize': a name at the head of a clause

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from app.chat import faults
 from app.chat.contract import Offer, PartialTurn, Proposal, Turn, parse_turn, turn_schema
-from app.chat.decision import ASK_FOR_FACTS, ASK_FOR_TEXT, draft_in
+from app.chat.decision import ASK_FOR_FACTS, ASK_FOR_TEXT
+from app.chat.drafts import draft_in
 from app.chat.features import offers_post
 from app.llm import ConstraintFailed, LlmClient, Message, Purpose, Sampling
 from app.looping import loop_start

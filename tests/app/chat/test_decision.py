@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.chat import classifier
-from app.chat.decision import ASK_FOR_TEXT, ASK_FOR_VALUES, Decision, decide, draft_in
+from app.chat.decision import ASK_FOR_TEXT, ASK_FOR_VALUES, Decision, decide
 from app.chat.prompt import PastMessage
 from app.llm import UNNAMED, InferenceBusy, LlmClient, Message, Purpose
 from automation.actions.base import Account
@@ -106,6 +106,25 @@ def test_an_assent_posts_the_draft() -> None:
     assert _decide("make it funnier", PastMessage("user", "Draft a tweet about pine"), DRAFT).offer is None
 
 
+def test_remarks_and_a_sentence_of_praise_are_no_dictated_text() -> None:
+    """Points that comment on a draft, or words before "publish it", leave the draft to be posted as it stands."""
+    asked = PastMessage("user", "Draft a tweet about pine")
+    for message in (
+        "Love it. Decision on our side:\n- Ines: yes\n- me: yes\nSo off you go, publish.",
+        "How lovely. Please publish it, but on LinkedIn rather than on X.",
+    ):
+        assert _settled(_decide(message, asked, DRAFT), "text") == "Pine: light and honest."
+    dictated = _decide('Post this on X instead: "Oak is dark."', asked, DRAFT)
+    assert _settled(dictated, "text") == "Oak is dark."
+
+
+def test_points_for_a_text_that_is_to_be_written_are_material() -> None:
+    """ "please write it and put it up. What matters:" and a list: the list is not posted."""
+    points = "- 3 months, paid\n- Ghent or Leeds"
+    assert _decide(f"Announce our internship on X, please write it and put it up. What matters:\n{points}").is_written
+    assert _settled(_decide(f"Post this on X:\n{points}"), "text") == points
+
+
 POSTED = PastMessage("assistant", "Here it is.", {"type": "post_social", "params": {"platform": "x", "text": "Open"}})
 
 
@@ -150,21 +169,6 @@ def test_the_model_is_asked_only_in_doubt_and_can_be_done_without() -> None:
     decide("Hot news for all our folks out there, get going: pasta", (), (), llm)
     assert len(llm.asked) == 1
     assert isinstance(_decide("Hot news for all our folks out there, get going: pasta"), Decision)
-
-
-@pytest.mark.parametrize(
-    ("reply", "draft"),
-    [
-        ("Here is a draft: Buy oak. Shall I post it?", "Buy oak."),
-        ("Gern, mein Vorschlag:\n\nKühe heim! Ab 11 Uhr: Blasmusik.", "Kühe heim! Ab 11 Uhr: Blasmusik."),
-        ("“Buy oak.” Shall I post it, or change something?", "Buy oak."),
-        ("1. Buy oak\n2. Buy elm\nShall I post one?", ""),
-        ("Oak or elm? We have both.", "Oak or elm? We have both."),
-    ],
-)
-def test_the_draft_is_what_stands_between_the_polite_words(reply: str, draft: str) -> None:
-    """Of a list nothing is taken: which one is meant is the model's to see."""
-    assert draft_in(reply) == draft
 
 
 def test_values_of_a_form_are_collected_over_several_messages() -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from app.chat.dictation import dictation_of
 
+STORY = "The lime trees flowered early, and nobody had ever seen that before in all these years. " * 4
+
 
 @pytest.mark.parametrize(
     "message",
@@ -18,6 +20,7 @@ from app.chat.dictation import dictation_of
         "Post that https://jos.example is online",
         "Generate a LinkedIn post re: our Series A and publish it.",
         "We sell chairs - and tables - to everyone",
+        f"{STORY} Two things to remember: the gate and the jars.",
     ],
 )
 def test_a_detail_is_not_a_dictated_text(message: str) -> None:
@@ -48,6 +51,19 @@ def test_a_detail_is_not_a_dictated_text(message: str) -> None:
             'Publish on Instagram this text: "First snow! Two rooms are free." Many thanks, Resi',
             "First snow! Two rooms are free.",
         ),
+        ('Put on our page: "Demo class on Saturday at 5." Thanking you.', "Demo class on Saturday at 5."),
+        (
+            "Bitte auf Facebook: „Am Sonntag singen wir Brahms!“ Ich muss noch die Plakate falten.",
+            "Am Sonntag singen wir Brahms!",
+        ),
+        (
+            "News:\n- Ravi is done\n- we eat oranges\n\nOn X, could you post “Done, paid in oranges.” for us?",
+            "Done, paid in oranges.",
+        ),
+        ("Post this on X. Notes:\n- no hashtags\n---\nWe said no today.\nGladly.", "We said no today.\nGladly."),
+        (f'{STORY} Kindly place this there: "Lime honey. Gate open from nine."', "Lime honey. Gate open from nine."),
+        (f'{STORY} Put up on YouTube as a post "We burn larch, nothing else."', "We burn larch, nothing else."),
+        (f"{STORY} So here it is for X, word for word:\n\nHello! We are 58 singers.", "Hello! We are 58 singers."),
     ],
 )
 def test_a_dictated_text_is_found_exactly(message: str, text: str) -> None:
