@@ -14,6 +14,7 @@ from app.chat.features import evidence_of
 from app.chat.prompt import PastMessage
 
 MAX_ASSENT_WORDS = 16
+MIN_OPTION_WORDS = 3
 MAX_INTRODUCTION_CHARS = 80
 
 _NOUNS = (
@@ -31,7 +32,7 @@ _SAME_LINE = re.compile(r"^(?P<opening>[^\n:]{1,80}):[ \t]+(?P<text>\S.*)$", re.
 _QUOTE_FIRST = re.compile(r"^[\"“„«]\s*(?P<text>[^\"“”„«»]{8,}?)\s*[\"”“»](?P<rest>.*)$", re.DOTALL)
 _ASKS = (
     r"shall|should|may i|want|would you|do you|does (?:it|this|that)|is (?:it|this|that)|ok(?:ay)?\b|happy|like it|"
-    r"where|which network|publish|post|send|change|soll|passt|gefällt|je l[ea]|ça |"
+    r"where|which (?:one|network)|was meinst|was sag|publish|post|send|change|soll|passt|gefällt|je l[ea]|ça |"
     r"¿?(?:l[oa]|te|le) (?:publi|gust|parec|sub|cuelg)|posso|l[oa] pubbli|pubblico|zal|goed"
 )
 _TELLS_HOW_TO_GO_ON = (
@@ -50,7 +51,8 @@ _LAST_SENTENCE = (
     re.compile(rf"[^.!?:\n\"”“»]*{_PUBLISHING}[^.!?\n]*\?\s*$", re.I),
 )
 _OPTION = re.compile(
-    r"(?m)^[ \t]*(?:(?:option|variante?|versi[oó]n)\s+)?(?:\d{1,2}|[A-E])[.):][ \t]*\n?[ \t]*(?=\S)|^[ \t]*[-*•][ \t]+",
+    r"(?m)^[ \t]*[*_]{0,2}(?:(?:option|variante?|versi[oó]n)\s+)?(?:\d{1,2}|[A-E])[.):][*_]{0,2}[ \t]*\n?[ \t]*(?=\S)|"
+    r"^[ \t]*[-*•][ \t]+",
     re.I,
 )
 _NTH = (
@@ -79,7 +81,10 @@ _WANTS_OTHER_TEXT = re.compile(
     r"do (?:one|a)|draft (?:an?|me|us|one)|about|saying|(?:that |it |one )says?|(?<!\bi )say (?!so|yes|go)|"
     r"tell (?!me\b)\w+|(?:let|letting) \w+ know|mention|that (?:we|our|the|there|i|my|they|he|she)|those|these|"
     r"shorter|longer|funnier|replace|swap|correct (?:it|this|that|the)|fix|remove|drop the|add|change|translate|"
-    r"without the|etwas|kürzer|länger|ersetz\w*|ändere?|füge?|schreib\w*|über|dass|noch eine[ns]?|"
+    r"(?:less|more) (?!than)\w+|use (?:an? |some |more )?\w+s|with(?:out)? (?:the |an? |our |some |any |more )?"
+    r"(?:hashtags?|emojis?|links?|address|dates?|prices?|numbers?|names?|photos?)|in (?:german|english|french|spanish|"
+    r"italian|portuguese|dutch)|auf (?:deutsch|englisch)|en (?:français|anglais|español|inglés)|"
+    r"etwas|kürzer|länger|lustiger|dazu|ersetz\w*|ändere?|füge?|schreib\w*|über|dass|noch eine[ns]?|"
     r"quelque chose|plus (?:court|long)|remplace\w*|ajoute\w*|enlève\w*|change[zr]?|écri\w+|"
     r"algo|más (?:cort|larg)\w+|quita|quítal[oa]|añad[ea]|cambi[ae]|escrib[ea]|"
     r"qualcosa|più (?:cort|brev|lung)\w+|togli|aggiungi|cambia|scrivi|"
@@ -158,7 +163,7 @@ def shown_draft(reply: str, asked: str, message: str) -> str:
     """
     options = options_in(reply)
     if options:
-        return _chosen(message, options)
+        return _chosen(message, options) if all(len(text.split()) >= MIN_OPTION_WORDS for text in options) else ""
     text, is_offered = _without_frame(reply)
     return text if is_offered or (_asks_for_text(asked) and not _IS_TALK.search(text)) else ""
 
@@ -191,7 +196,8 @@ def _without_frame(reply: str) -> tuple[str, bool]:
     whole = reply.strip()
     text = _without_asking_back(whole)
     is_offered = text != whole
-    if (above := _LINE_ABOVE.match(text)) and _introduces(above["opening"]):
+    above = _LINE_ABOVE.match(text)
+    if above and (_introduces(above["opening"]) or _is_quote(above["text"])):
         text, is_offered = above["text"], True
     elif (same := _SAME_LINE.match(text)) and (_OFFERED.search(same["opening"]) or _QUOTE_FIRST.match(same["text"])):
         text, is_offered = same["text"], True
@@ -206,7 +212,7 @@ def _introduces(line: str) -> bool:
     line = line.strip()
     if len(line) > MAX_INTRODUCTION_CHARS:
         return False
-    return line.endswith(":") or (line.endswith(("?", ".", "!")) and bool(_OFFERED.search(line)))
+    return line.endswith((":", "👇")) or (not line[-1:].isalnum() and bool(_OFFERED.search(line)))
 
 
 def _without_asking_back(text: str) -> str:
@@ -219,8 +225,12 @@ def _without_asking_back(text: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    quote = _QUOTE_FIRST.match(text)
-    return quote["text"] if quote and not quote["rest"].strip() else text
+    return text.strip()[1:-1].strip() if _is_quote(text) else text
+
+
+def _is_quote(text: str) -> bool:
+    quote = _QUOTE_FIRST.match(text.strip())
+    return quote is not None and not quote["rest"]
 
 
 def _asks_for_text(asked: str) -> bool:
