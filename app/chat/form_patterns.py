@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-AND = r"and|und|et|y|e|en|with|mit|avec|con|com|met|w"
+AND = r"and|und|et|y|e|ed|en|with|mit|avec|con|com|met|w"
 KEYS = (
     r"(?:full|first|last|given|family|business|company|stand|rider|user|contact|serial|phone|order|customer)?[ -]?"
     r"(?:names?|numbers?)|nmae|surname|e-?mails?(?: address)?|emial|mail|phone|telephone|tel|mobile|company|firma?|"

@@ -8,6 +8,7 @@ and then cut.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,8 @@ _NETWORKS = tuple(site.title for site in SITES.values())
 SAMPLING = Sampling(max_tokens=1_200)
 ANEW = Sampling(max_tokens=600, temperature=0.3)
 """For the second attempt at a post: the same might come again greedily, and a small model strays when it is warmer."""
+ASTRAY = Sampling(max_tokens=600, temperature=0.8)
+"""For the second attempt where nothing at all was said: "¡" over and over comes back at a lower temperature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class _Draft:
 def written(llm: LlmClient, order: Order) -> Turn:
     """A turn of which only words are open. Raises: ConstraintFailed, and the errors of ``LlmClient.stream``."""
     draft = _drafted(llm, order, SAMPLING)
+    if not draft.reply:
+        draft = _drafted(llm, replace(order, on_reply=lambda _text: None), ASTRAY)
     if draft.is_whole:
         return parse_turn(draft.turn.text, list(order.offers))
     if not draft.reply:
@@ -179,7 +184,10 @@ def _room(order: Order) -> int | None:
 
 def _reply(turn: PartialTurn, start: int | None, *, is_whole: bool) -> str:
     reply = turn.reply or ""
-    return reply if is_whole else whole_sentences(reply[:start]) or reply[:start].strip()
+    if is_whole:
+        return reply
+    cut = whole_sentences(reply[:start]) or reply[:start].strip()
+    return cut if re.search(r"\w", cut) else ""  # "¡" over and over leaves nothing to show
 
 
 def _post(turn: PartialTurn, order: Order, start: int | None) -> str:

@@ -45,7 +45,7 @@ def post(inference: FakeInference, message: str = ASKED, sources: list[str] | No
 
 def test_a_turn_without_any_reply_within_its_tokens_is_refused() -> None:
     """There is nothing to show."""
-    inference = FakeInference([cut_off("{")])
+    inference = FakeInference([cut_off("{"), cut_off("{")])
     with pytest.raises(ConstraintFailed, match="did not finish"):
         written(inference.client(), order([]))
 
@@ -55,6 +55,13 @@ def test_a_reply_that_runs_in_circles_ends_before_it_does() -> None:
     loop = '{"action": null, "reply": "Ideas: post in the morning. ' + "Ven a vernos hoy mismo. " * 200
     answer = written(FakeInference([loop]).client(), order([]))
     assert answer.reply == "Ideas: post in the morning. Ven a vernos hoy mismo."
+
+
+def test_a_reply_that_says_nothing_in_circles_is_written_again() -> None:
+    """One sign over and over leaves nothing to show."""
+    circles = '{"action": null, "reply": "' + "¡" * 400
+    inference = FakeInference([circles, {"action": None, "reply": "¡Publicado!"}])
+    assert written(inference.client(), order([])).reply == "¡Publicado!"
 
 
 def test_a_reply_that_runs_out_of_room_ends_at_a_sentence() -> None:
