@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 
 from app.lexicon import calendar_words, language_of, near_days, number_words
 
@@ -35,6 +37,7 @@ _CLOCK = re.compile(r"(?<![\d.,:])(1[0-2]|0?[1-9])(?:[:.][0-5]\d)?\s?([ap])\.?m\
 _COUNTED = re.compile(
     r"(?:\d[\d.,]*|\b(?:eine?[mnrs]?|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn)) $", re.IGNORECASE
 )
+BEFORE_CHARS = 40  # of a word, which tell whether it begins a sentence or is counted
 TITLE_CASE_SHARE = 0.6
 """Of a text's words: above it its capitals say nothing about names."""
 _UNIT_SPELLINGS = """euro: euro euros eur €
@@ -167,7 +170,7 @@ def names_in(text: str, language: str = "en") -> set[str]:
     is_run = False
     for match in _WORD.finditer(bare):
         word = match.group()
-        before = bare[: match.start()]
+        before = bare[max(0, match.start() - BEFORE_CHARS) : match.start()]
         is_first = bool(_SENTENCE_START.search(before))
         was_run, is_run = is_run, word[0].isupper() and not is_first and (is_run or not _COUNTED.search(before))
         if not word[0].isupper() or word.isupper() or _is_common(word) or calendar_words(word, with_short=True):
@@ -218,16 +221,39 @@ def unfounded(text: str, sources: Iterable[str], *, also_named: Iterable[str] = 
     plain = _PHONE.sub(
         lambda match: " " if _digits(match) in set(map(_digits, _PHONE.finditer(known))) else match.group(), plain
     )
-    missing = numbers_in(plain, language) - _known_numbers(known)
+    held = _facts_of(known, named)
+    missing = numbers_in(plain, language) - held.numbers
     missing |= _contradicted_hours(plain, known)
-    missing |= addresses_in(text) - addresses_in(known)
-    missing |= {f"{number} {unit}" for number, unit in measures_in(plain) - measures_in(known) if number not in missing}
-    dates = calendar_words(known, with_short=True)
-    missing |= {word for name, word in calendar_words(plain).items() if name not in dates}
-    near = near_days(known, with_ambiguous=True)
-    missing |= {word for name, word in near_days(plain).items() if name not in near}
-    known_words = {_singular(word.casefold()) for word in _WORD.findall(named)} | names_in(named)
-    return missing | {name for name in names_in(plain, language) if name not in known_words}
+    missing |= addresses_in(text) - held.addresses
+    missing |= {f"{number} {unit}" for number, unit in measures_in(plain) - held.measures if number not in missing}
+    missing |= {word for name, word in calendar_words(plain).items() if name not in held.dates}
+    missing |= {word for name, word in near_days(plain).items() if name not in held.near_days}
+    return missing | {name for name in names_in(plain, language) if name not in held.words}
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What sources state, each as the functions of this module give it."""
+
+    numbers: frozenset[str]
+    addresses: frozenset[str]
+    measures: frozenset[tuple[str, str]]
+    dates: frozenset[str]
+    near_days: frozenset[str]
+    words: frozenset[str]
+
+
+@lru_cache(maxsize=8)
+def _facts_of(known: str, named: str) -> _Facts:
+    """Read once for all sentences of a text: sources are long, and each sentence is held against them."""
+    return _Facts(
+        frozenset(_known_numbers(known)),
+        frozenset(addresses_in(known)),
+        frozenset(measures_in(known)),
+        frozenset(calendar_words(known, with_short=True)),
+        frozenset(near_days(known, with_ambiguous=True)),
+        frozenset({_singular(word.casefold()) for word in _WORD.findall(named)} | names_in(named)),
+    )
 
 
 def left_out(text: str, source: str) -> set[str]:

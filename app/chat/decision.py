@@ -162,7 +162,16 @@ def _post(message: str, evidence: Evidence, history: Sequence[PastMessage], acco
     text, is_tainted = _settled_text(message, dictation, history, is_renamed=bool(named))
     if not text and last is None and evidence.values.get("nothing_said"):
         return Decision(question=ASK_FOR_TEXT)
+    if not text and not named and _says_nothing(evidence):
+        return Decision()
     return Decision(post_offer(platform, text, accounts), is_written=not text, is_tainted=is_tainted)
+
+
+def _says_nothing(evidence: Evidence) -> bool:
+    """Whether a message is a word or two that neither ask for a post nor agree to one."""
+    cues = evidence.values
+    is_little = cues.get("short") and (cues.get("nothing_said") or cues.get("little_said"))
+    return bool(is_little) and not any(cues.get(name) for name in ("publish", "write", "draft", "affirm", "change"))
 
 
 def _platform_before(said: Sequence[str], last: PastMessage | None, accounts: Sequence[Account]) -> str:

@@ -11,7 +11,7 @@ from app.chat.spans import addresses
 MAX_OPENING_WORDS = 45
 MIN_WORDS_ALONE = 4
 _QUOTED = re.compile(
-    r"[“„\"]([^“”„\"]{2,})[”“\"]|«\s*([^«»]{2,}?)\s*»|(?<!\w)['‘]([^'‘]{2,}?)['’](?!\w)",
+    r"[“„\"]([^“”„\"]{2,})[”“\"]|«(?=\s*[^\s«»])([^«»]{2,})»|(?<!\w)['‘]([^'‘]{2,}?)['’](?!\w)",
 )
 _COLON = re.compile(r"\s?:(?=\s)|\s?:(?=[“„\"«'‘])|(?<=[^\d\s/]):(?=[^\W\d_])|(?<=this)\s+[-–—]\s+", re.IGNORECASE)
 _RULE = re.compile(r"(?m)^[ \t]*[-–—=*_]{3,}[ \t]*$")
@@ -184,4 +184,5 @@ def _unquoted(text: str) -> str:
 
 
 def _inner(match: re.Match[str]) -> str:
-    return next(group for group in match.groups() if group is not None)
+    text: str = next(group for group in match.groups() if group is not None)
+    return text.strip() if match.group().startswith("«") else text

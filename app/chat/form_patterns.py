@@ -98,7 +98,7 @@ AS_NAME = re.compile(
 )
 MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 TAIL = re.compile(
-    r"[\s,.;!🙏😊❤️♥-]*(?:\b(?:(?:and (?:then )?|please )?(?:send|submit) (?:it|this|the form)(?: off)?|please|pls|plz|"
+    r"[\s,.;!🙏😊❤️♥-]*(?:\b(?:(?:and (?:then )?)?(?:send|submit) (?:it|this|the form)(?: off)?|please|pls|plz|"
     r"(?:many )?thanks?(?: a lot| so much)?|thank ?you(?: so much)?|cheers|ta|sorry|merci|danke(?: schön)?|bitte|"
     r"grazie|gracias|obrigad[oa]|dank je|bedankt|por favor|grande|vergelt's gott)\b"
     r"[\s.!🙏😊❤️♥]*)*$",

@@ -69,7 +69,8 @@ def _renewed(message: str, earlier: Mapping[str, str]) -> dict[str, str]:
 
 def _fields_in(text: str, *, is_list: bool = False) -> dict[str, str]:
     is_list = is_list or text.lstrip()[:1] in {":", "→", "-", "–"}
-    text = _masked(patterns.OPENING.sub("", text, count=1))
+    text = re.sub(r"[^\S\n]{2,}", " ", _masked(text))
+    text = patterns.OPENING.sub("", text, count=1)
     lines = _lines(text)
     if len(lines) == 1:  # of a list line by line, each line may be a sentence
         text = _without_tail(text)

@@ -211,7 +211,8 @@ class ChatService:
         if told is None and (is_talk or decision.is_written):
             self._remember(request)
         turn, passages = told or self._written(request, decision)
-        is_tainted = bool(passages) or bool(request.looked_up) or decision.is_tainted
+        is_from_tainted = decision.is_written and request.is_tainted
+        is_tainted = bool(passages) or bool(request.looked_up) or decision.is_tainted or is_from_tainted
         turn = self._checked(request, turn)
         drafted = _drafted(request, decision, turn)
         return self._keep(request, turn, passages, actor, is_tainted=is_tainted, drafted=drafted)
@@ -327,6 +328,7 @@ class ChatService:
                     turn.action.params.model_dump(mode="json"),
                     actor=f"model for {actor}",
                     conversation_id=request.conversation_id,
+                    is_tainted=is_tainted,
                 )
             message = self._conversations.append_in(
                 session,

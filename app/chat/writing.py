@@ -61,7 +61,7 @@ class _Draft:
 def written(llm: LlmClient, order: Order) -> Turn:
     """A turn of which only words are open. Raises: ConstraintFailed, and the errors of ``LlmClient.stream``."""
     draft = _drafted(llm, order, SAMPLING)
-    if not draft.reply:
+    if not (draft.is_whole or draft.reply):
         draft = _drafted(llm, replace(order, on_reply=lambda _text: None), ASTRAY)
     if draft.is_whole:
         return parse_turn(draft.turn.text, list(order.offers))

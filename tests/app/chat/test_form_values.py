@@ -120,3 +120,11 @@ def test_values_that_are_not_understood_hide_none_that_were_given_before() -> No
 def test_new_values_go_over_those_given_before(message: str, fields: dict[str, str]) -> None:
     """Names stay as they were first given; what is not mentioned stays."""
     assert values_over(message, {"Name": "Ann", "guests": "4", "mail": "ann@oak.example"}) == fields
+
+
+@pytest.mark.parametrize(
+    "message", ["a.example/f a" + " " * 7_900 + "x", "a.example/f " + ", ".join(["please send it " * 12 + "xy"] * 40)]
+)
+def test_a_long_message_of_nothing_is_read_once(message: str) -> None:
+    """Runs of spaces and of closings were tried in every combination."""
+    assert values_of(message) == {}

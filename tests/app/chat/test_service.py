@@ -278,8 +278,27 @@ def test_a_text_that_the_model_composes_may_use_documents_once_its_type_is_settl
     )
     assert answer.action is not None
     assert answer.action.params["text"] == "Open Sunday 8am to noon"
+    assert answer.action.is_tainted, "without its conversation nothing else keeps a policy from approving it"
     assert "anyOf" not in inference.schema_of(0)["properties"]["action"]
     assert "scrape_url" not in str(inference.schema_of(0))
+
+
+def test_a_text_that_was_written_from_what_a_page_said_stays_tainted(
+    services: Services, inference: FakeInference
+) -> None:
+    """Also where memory has nothing on it: the page's words stand in the history that the model was shown."""
+    conversation = services.conversations.create("prices")
+    services.conversations.append(conversation.id, "user", "What does the bakery page say?")
+    with services.database.write() as session:
+        services.conversations.append_in(
+            session, conversation.id, "assistant", "Rolls cost little there.", is_tainted=True
+        )
+    post = {"action": {"type": "post_social", "params": {"platform": "x", "text": "Our rolls cost little."}}}
+    inference.turns = [post | {"reply": "b"}] * 2
+    answer = services.chat.turn("Write a tweet about the rolls and post it on X", conversation.id, actor="owner")
+    assert answer.action is not None
+    assert answer.action.is_tainted
+    assert services.conversations.messages(conversation.id)[-1].is_tainted
 
 
 def _finished_scrape(services: Services, inference: FakeInference, text: str) -> Any:
