@@ -25,6 +25,13 @@ class Embeddings:
     tokens: int
 
 
+def keep_off_the_hub() -> None:
+    """Have the model libraries, which look when they are imported, load from local folders alone."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
 class Embedder:
     """One embedding model. Loads in a thread of its own; calls wait for their turn there."""
 
@@ -58,9 +65,7 @@ class Embedder:
             self._problem = f"The embedding model {self.name} could not be loaded: {error}"
 
     def _load(self) -> None:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        os.environ["TRANSFORMERS_OFFLINE"] = "1"
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        keep_off_the_hub()
         import torch
         from sentence_transformers import SentenceTransformer
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.embedder import keep_off_the_hub
 from inference.errors import NotReady, QueueFull, QueueTimeout, StartupError
 from inference.metrics import RerankMetrics
 
@@ -121,9 +121,7 @@ class Reranker:
             self._problem = f"The reranker {self.name} could not be loaded: {error}"
 
     def _load(self) -> None:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        os.environ["TRANSFORMERS_OFFLINE"] = "1"
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        keep_off_the_hub()
         import torch
         from sentence_transformers import CrossEncoder
 

@@ -90,6 +90,7 @@ def evidence_of(message: str, before: Before | None = None, *, has_address: bool
     all_urls = addresses(message)
     context = _context_of(before)
     plain = _without_addresses(spoken, urls)
+    has_values = bool(urls or all_urls or has_address or context == "asked") and gives_values(message)
     values: dict[str, float] = {
         "dictated": float(dictation is not None),
         f"dictated_{dictation.kind}" if dictation else "dictated_none": 1.0,
@@ -108,8 +109,8 @@ def evidence_of(message: str, before: Before | None = None, *, has_address: bool
         "short": float(len(message.split()) <= 4),
         "medium": float(5 <= len(message.split()) <= 12),
         "long": float(len(message.split()) > 30),
-        "values": float(bool(all_urls or has_address or context == "asked") and gives_values(message)),
-        "values_missing": float(bool(urls) and not gives_values(message)),
+        "values": float(bool(all_urls or has_address or context == "asked") and has_values),
+        "values_missing": float(bool(urls) and not has_values),
         "nothing_said": float(dictation is None and not urls and _said_words(plain) == 0),
         "little_said": float(dictation is None and not urls and _said_words(plain) == 1),
         "only_address": float(bool(all_urls) and len(message.split()) <= 3),
